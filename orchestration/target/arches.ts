@@ -1,0 +1,60 @@
+/** All facts about an architecture; nothing outside this folder asks which architecture it has. */
+export interface ArchRow {
+  readonly id: "x86_64" | "arm64" | "arm";
+  /** `ARCH=` of the kernel build. */
+  readonly kernelArch: string;
+  /** Prefix of the cross tools, empty where the host can be native. */
+  readonly crossPrefix: string;
+  readonly debianArch: string;
+  /** What `uname -m` and `process.arch` call a host that runs this natively. */
+  readonly nodeArch: string;
+  readonly kernelImage: string;
+  readonly kernelTarget: string;
+  readonly qemu: { readonly binary: string; readonly package: string; readonly machine: string; readonly cpu: string; readonly deviceSuffix: string };
+  readonly console: string;
+  readonly configFragment: string;
+}
+
+export const ARCHES: Readonly<Record<ArchRow["id"], ArchRow>> = {
+  x86_64: {
+    id: "x86_64",
+    kernelArch: "x86_64",
+    crossPrefix: "x86_64-linux-gnu-",
+    debianArch: "amd64",
+    nodeArch: "x64",
+    kernelImage: "arch/x86/boot/bzImage",
+    kernelTarget: "bzImage",
+    qemu: { binary: "qemu-system-x86_64", package: "qemu-system-x86", machine: "q35", cpu: "max", deviceSuffix: "-pci" },
+    console: "ttyS0",
+    configFragment: "x86_64.config",
+  },
+  arm64: {
+    id: "arm64",
+    kernelArch: "arm64",
+    crossPrefix: "aarch64-linux-gnu-",
+    debianArch: "arm64",
+    nodeArch: "arm64",
+    kernelImage: "arch/arm64/boot/Image",
+    kernelTarget: "Image",
+    qemu: { binary: "qemu-system-aarch64", package: "qemu-system-arm", machine: "virt", cpu: "cortex-a72", deviceSuffix: "-pci" },
+    console: "ttyAMA0",
+    configFragment: "arm64.config",
+  },
+  arm: {
+    id: "arm",
+    kernelArch: "arm",
+    crossPrefix: "arm-linux-gnueabihf-",
+    debianArch: "armhf",
+    nodeArch: "arm",
+    kernelImage: "arch/arm/boot/zImage",
+    kernelTarget: "zImage",
+    qemu: { binary: "qemu-system-arm", package: "qemu-system-arm", machine: "virt", cpu: "cortex-a15", deviceSuffix: "-device" },
+    console: "ttyAMA0",
+    configFragment: "arm.config",
+  },
+};
+
+/** True where this host runs the architecture's code itself. */
+export function isNative(arch: ArchRow): boolean {
+  return arch.nodeArch === process.arch;
+}
