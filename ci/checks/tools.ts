@@ -1,0 +1,45 @@
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { ROOT } from "../../orchestration/base/paths.ts";
+import type { Check, CheckResult } from "./check.ts";
+
+/** Strict types over every TypeScript file. */
+export const types: Check = {
+  name: "types",
+  run: async () => {
+    const { output, code } = await node("node_modules/typescript7/bin/tsc", ["--noEmit", "--listFilesOnly", "-p", "tsconfig.json"]);
+    const files = output.split("\n").filter((line) => line.startsWith(ROOT) && !line.includes("node_modules")).length;
+    if (code !== 0) return { examined: files, problems: output.split("\n").filter(Boolean) };
+    const check = await node("node_modules/typescript7/bin/tsc", ["--noEmit", "--pretty", "false", "-p", "tsconfig.json"]);
+    const problems = check.output.split("\n").filter(Boolean);
+    return { examined: files, problems: check.code === 0 ? [] : problems.length > 0 ? problems : [`tsc ended with ${check.code}`] };
+  },
+};
+
+/** Typed lint rules over every TypeScript file. */
+export const lint: Check = {
+  name: "lint",
+  run: async (): Promise<CheckResult> => {
+    const { output, code } = await node("node_modules/eslint/bin/eslint.js", [
+      "--config", "ci/lint/eslint.config.js", "--cache", "--cache-strategy", "content", "--cache-location", "node_modules/.cache/eslint/", "--format", "json", ".",
+    ]);
+    const start = output.indexOf("[{");
+    if (start < 0) return { examined: 0, problems: [`eslint ended with ${code}: ${output.slice(0, 2000)}`] };
+    const files = JSON.parse(output.slice(start, output.lastIndexOf("]") + 1)) as { filePath: string; messages: { line?: number; message: string; ruleId: string | null }[] }[];
+    const problems = files.flatMap((file) =>
+      file.messages.map((m) => `${file.filePath.slice(ROOT.length + 1)}:${m.line ?? 0} ${m.message} (${m.ruleId ?? "parser"})`),
+    );
+    return { examined: files.length, problems };
+  },
+};
+
+function node(script: string, args: readonly string[]): Promise<{ output: string; code: number }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [join(ROOT, script), ...args], { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] });
+    let output = "";
+    child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
+    child.stderr.on("data", (chunk: Buffer) => (output += chunk.toString()));
+    child.once("error", reject);
+    child.once("close", (code) => resolve({ output, code: code ?? 1 }));
+  });
+}

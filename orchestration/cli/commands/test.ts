@@ -1,0 +1,68 @@
+import { Command } from "commander";
+import { run as runTests } from "node:test";
+import { spec } from "node:test/reporters";
+import { globSync } from "node:fs";
+import { join } from "node:path";
+import { spawnTied } from "../../base/exec.ts";
+import { SuiteError } from "../../base/errors.ts";
+import { EXIT } from "../../base/exit-codes.ts";
+import { ROOT } from "../../base/paths.ts";
+import { installPackages, missingPackages } from "../../../vm-images/host-packages.ts";
+import { print } from "../output.ts";
+
+interface Counts {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+const SOURCES = ["orchestration", "conformance", "vm-images", "fixtures", "ci"];
+
+/** The project's own tests: the mechanical checks, then every `*.test.ts`. */
+export const test = new Command("test")
+  .description("the project's own tests (also `npm test`)")
+  .option("--grep <regexp>", "only tests whose name matches")
+  .option("--no-checks", "leave out the mechanical checks of `npm run check`")
+  .argument("[files...]", "test files; default: all")
+  .action(async (files: string[], options: { grep?: string; checks: boolean }) => {
+    const missing = await missingPackages(["build", "image", "vm"]);
+    if (missing.length > 0) await installPackages(missing);
+    const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
+    if (options.checks && files.length === 0) await checks(counts);
+    await unitTests(counts, files, options.grep);
+    print(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+    process.exitCode = counts.failed === 0 && counts.passed > 0 ? EXIT.conformant : EXIT.violated;
+  });
+
+async function checks(counts: Counts): Promise<void> {
+  const child = spawnTied([process.execPath, join(ROOT, "ci/checks/main.ts")], { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"] });
+  let output = "";
+  child.stdout?.on("data", (chunk: Buffer) => {
+    output += chunk.toString();
+    process.stdout.write(chunk);
+  });
+  await new Promise((resolve) => child.once("close", resolve));
+  const closing = /^checks: (\d+) passed, (\d+) failed$/m.exec(output);
+  if (closing === null) {
+    counts.failed += 1;
+    return;
+  }
+  counts.passed += Number(closing[1]);
+  counts.failed += Number(closing[2]);
+}
+
+async function unitTests(counts: Counts, files: readonly string[], grep: string | undefined): Promise<void> {
+  const chosen = files.length > 0 ? files.map((file) => join(process.cwd(), file)) : SOURCES.flatMap((folder) => globSync(`${folder}/**/*.test.ts`, { cwd: ROOT }).map((file) => join(ROOT, file)));
+  if (chosen.length === 0) throw new SuiteError("SELECTION_EMPTY", "no test file was found");
+  const stream = runTests({ files: chosen, concurrency: 2, ...(grep === undefined ? {} : { testNamePatterns: [new RegExp(grep)] }) });
+  stream.on("test:pass", (event) => count(event, "passed"));
+  stream.on("test:fail", (event) => count(event, "failed"));
+  const shown = stream.compose(new spec());
+  for await (const chunk of shown) process.stdout.write(chunk as Buffer);
+
+  function count(event: { details: { type?: string | undefined }; skip?: string | boolean; todo?: string | boolean; nesting: number; name: string; file?: string | undefined }, kind: "passed" | "failed"): void {
+    if (event.details.type === "suite") return;
+    if (event.skip !== undefined || event.todo !== undefined) counts.skipped += 1;
+    else counts[kind] += 1;
+  }
+}
