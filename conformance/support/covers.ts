@@ -1,0 +1,34 @@
+import type { TestDetails } from "@playwright/test";
+import { CANARY_ANNOTATION, REQUIREMENT_ANNOTATION } from "../../orchestration/plan/list-reporter.ts";
+import { GENERATIONS, requirement, type Generation, type RequirementId } from "../catalogue/index.ts";
+
+/** Annotation types read by plan, reporter and machine fixture. */
+export const ANNOTATION = { requirement: REQUIREMENT_ANNOTATION, canary: CANARY_ANNOTATION, generation: "generation", unsupported: "unsupported" } as const;
+
+/**
+ * Says which requirements a test judges: it must go red when any of them is broken. The test runs for the generations
+ * in which all of them hold; `generation` first narrows that further.
+ *
+ *     test("MSG-001 ...", covers("MSG-001"), async ({ bus }) => ...)
+ *     test("NAME-031 ...", covers({ generation: "2015-08" }, "NAME-031"), ...)
+ */
+export function covers(...ids: readonly [RequirementId, ...RequirementId[]]): TestDetails;
+export function covers(options: { readonly generation: Generation }, ...ids: readonly [RequirementId, ...RequirementId[]]): TestDetails;
+export function covers(...given: readonly ({ readonly generation: Generation } | RequirementId)[]): TestDetails {
+  const ids = given.filter((entry) => typeof entry === "string");
+  const wanted = given.find((entry) => typeof entry === "object")?.generation;
+  const generations = generationsOf(ids).filter((generation) => wanted === undefined || generation === wanted);
+  if (generations.length === 0) throw new RangeError(`no generation has all of ${ids.join(", ")}; split the test`);
+  return {
+    tag: ids.map((id) => `@${id}`),
+    annotation: [
+      ...ids.map((id) => ({ type: ANNOTATION.requirement, description: id })),
+      ...(generations.length === GENERATIONS.length ? [] : generations.map((generation) => ({ type: ANNOTATION.generation, description: generation }))),
+    ],
+  };
+}
+
+/** Generations in which all of the requirements hold. */
+export function generationsOf(ids: readonly RequirementId[]): Generation[] {
+  return GENERATIONS.filter((generation) => ids.every((id) => requirement(id).generations?.includes(generation) ?? true));
+}

@@ -1,0 +1,13 @@
+import { test } from "@playwright/test";
+import { ANNOTATION } from "./covers.ts";
+
+/**
+ * Ends the test as `unsupported`: the target lacks something the test needs, named so that the reader can supply it
+ * (`"SELinux in the kernel"`, `"userfaultfd for user space"`). It never counts as passed.
+ */
+export function unsupported(...missing: readonly [string, ...string[]]): never {
+  const info = test.info();
+  for (const name of missing) info.annotations.push({ type: ANNOTATION.unsupported, description: name });
+  info.skip(true, `missing: ${missing.join(", ")}`);
+  throw new Error("a skipped test ends at once"); // not reached: skip() throws
+}
