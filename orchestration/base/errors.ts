@@ -41,6 +41,7 @@ export const ERROR_TABLE = {
   GUEST_PROTOCOL: { blame: "infrastructure", hint: "A frame from the guest agent was damaged; run again and keep the transcript." },
   GUEST_REFUSED: { blame: "infrastructure", hint: "The guest agent could not do what was asked; its message names the system call." },
   SSH_FAILED: { blame: "infrastructure", hint: "ssh to the guest failed; check that sshd runs there and that the pinned host key is the guest's." },
+  CONSOLE_LOST: { blame: "infrastructure", hint: "The console of the machine could not be read to its end; look for its log in the run folder and run again." },
   RESULT_LOST: { blame: "infrastructure", hint: "A test began and no result was recorded; run again." },
   RUNNER_FAILED: { blame: "infrastructure", hint: "The test runner ended abnormally; read its output in the run folder." },
   STORE_FAILED: { blame: "infrastructure", hint: "The results database could not be used; records.jsonl is still complete, run `./buslab report` again." },
@@ -59,7 +60,8 @@ export class SuiteError extends Error {
 
   constructor(code: ErrorCode, message: string, options: { cause?: unknown; details?: string } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
-    this.name = "SuiteError";
+    // The code stands in the name because a test runner keeps only name and message of what a test throws.
+    this.name = `SuiteError [${code}]`;
     this.code = code;
     this.details = options.details;
   }

@@ -31,7 +31,7 @@ export type MachineDeath = z.infer<typeof machineDeathSchema>;
 const base = { schema: z.literal(RECORD_SCHEMA), run: z.string(), /** wall time, ISO 8601 */ at: z.string(), writer: z.string(), seq: z.int() };
 
 export const recordSchema = z.discriminatedUnion("type", [
-  z.object({ ...base, type: z.literal("run-begin"), planDigest: z.string() }),
+  z.object({ ...base, type: z.literal("run-begin"), planDigest: z.string(), /** order of the runner */ seed: z.int().optional() }),
   z.object({
     ...base,
     type: z.literal("target-begin"),
@@ -76,6 +76,8 @@ export const recordSchema = z.discriminatedUnion("type", [
     events: z.array(kernelEventSchema),
     durationsMs: z.record(z.string(), z.number()),
   }),
+  /** The run itself went wrong (runner died, disk full): nothing recorded before is taken back, and the verdict cannot be conformant. */
+  z.object({ ...base, type: z.literal("run-error"), target: z.string().nullable(), code: z.string(), message: z.string() }),
   z.object({ ...base, type: z.literal("run-end"), ended: z.enum(["complete", "interrupted"]) }),
 ]);
 export type RunRecord = z.infer<typeof recordSchema>;
@@ -91,3 +93,7 @@ export type Outcome =
   | { readonly kind: "infra-error"; readonly code: string; readonly message: string }
   | { readonly kind: "not-run"; readonly because: string };
 export type OutcomeKind = Outcome["kind"];
+
+type OmitEach<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
+/** A record as its author gives it; the writer adds schema, run, time, its own name and the number. */
+export type RecordFields = OmitEach<RunRecord, "schema" | "run" | "at" | "writer" | "seq">;

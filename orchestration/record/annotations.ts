@@ -1,0 +1,15 @@
+/** Types of the runner's annotations by which a test tells plan and reporter about itself. */
+export const REQUIREMENT_ANNOTATION = "requirement";
+/** Narrows a test to a generation. */
+export const GENERATION_ANNOTATION = "generation";
+/** Marks a canary; the text is the outcome that the harness must call it by. */
+export const CANARY_ANNOTATION = "canary";
+/** Names a thing the subject lacks; with it a skipped test is `unsupported`. */
+export const UNSUPPORTED_ANNOTATION = "unsupported";
+/** Folder of evidence kept for the test. */
+export const EVIDENCE_ANNOTATION = "evidence";
+/** On a canary: the reporter really drops its result. */
+export const LOSE_RESULT_ANNOTATION = "lose-result";
+
+/** Between the titles of nested describes; the runner uses the same sign in its own test lists. */
+export const TITLE_SEPARATOR = " \u203a ";
