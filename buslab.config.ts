@@ -1,0 +1,17 @@
+import type { TargetSpace } from "./orchestration/target/target-id.ts";
+
+/** Kernels that can be named in a target id, and where their source comes from: Debian's own source packages. */
+export const KERNELS = {
+  "debian-6.1": { kind: "debian", version: "6.1" },
+} as const;
+
+/** Every target that can be built here; `./buslab targets` prints it. */
+export const TARGET_SPACE: TargetSpace = {
+  arches: ["x86_64"],
+  kernels: Object.keys(KERNELS),
+  lsms: ["none", "selinux", "apparmor", "smack", "tomoyo"],
+  builds: ["plain", "debug"],
+};
+
+/** What `./buslab run` without a target takes. */
+export const DEFAULT_TARGET = "x86_64/debian-6.1/none/plain";

@@ -1,0 +1,5 @@
+/** The door of the folder: everything that is built before a machine starts. */
+export type { Artifact, BuildContext } from "./cache.ts";
+export { buildKernel, type KernelArtifact } from "./kernel/build.ts";
+export { kernelSpecOf, parseKernelSpec, type KernelSpec, type NamedKernel } from "./kernel/spec.ts";
+export { manifestSchema, type Manifest } from "./manifest.ts";

@@ -1,0 +1,167 @@
+import { availableParallelism } from "node:os";
+import { copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { digestFile } from "../../orchestration/base/digest.ts";
+import { SuiteError } from "../../orchestration/base/errors.ts";
+import { exec, type ExecOptions } from "../../orchestration/base/exec.ts";
+import { cacheDir, ROOT } from "../../orchestration/base/paths.ts";
+import type { Step } from "../../orchestration/base/progress.ts";
+import type { Target } from "../../orchestration/target/target-id.ts";
+import { type Artifact, type Build, type BuildContext, manifests, obtain } from "../cache.ts";
+import { complaints, crossPrefix, versionOf } from "../tools.ts";
+import { copyBuildTree } from "./build-tree.ts";
+import { fragmentsOf, readFragments, requireWishes } from "./config.ts";
+import { findSource, type KernelSource } from "./sources.ts";
+import type { KernelSpec } from "./spec.ts";
+
+export interface KernelArtifact extends Artifact {
+  /** What QEMU boots. */
+  readonly image: string;
+  /** Self-contained folder for `make -C buildTree M=...`. */
+  readonly buildTree: string;
+  /** The resolved configuration. */
+  readonly config: string;
+  /** `uname -r` of a guest that runs it. */
+  readonly release: string;
+}
+
+const RECIPE = 1;
+const MIB = 1024 * 1024;
+/** Lines make prints for the base configuration; only the percentage depends on it, and only at the first build. */
+const EXPECTED_STEPS = 2036;
+
+/**
+ * Builds the kernel of a target from source and our fragments, or finds it in the cache.
+ * @throws KERNEL_BUILD_FAILED with the compiler's lines, or the configuration lines that did not stick, in the details
+ */
+export async function buildKernel(target: Target, spec: KernelSpec, ctx: BuildContext): Promise<KernelArtifact> {
+  const cross = crossPrefix(target.arch);
+  const source = await findSource(spec, ctx);
+  const fragments = fragmentsOf(target);
+  const inputs: Record<string, string> = { ...source.inputs };
+  for (const path of fragments) inputs[path] = await digestFile(join(ROOT, path));
+  const tools = { gcc: await versionOf(`${cross}gcc`, "gcc"), ld: await versionOf(`${cross}ld`, "binutils") };
+  await versionOf("ccache", "ccache");
+
+  const subject = `${target.arch.id}/${target.kernel}/${target.build}`;
+  const job: Job = { target, source, fragments, cross, subject, ctx };
+  const options = { title: `kernel ${subject}`, needsBytes: 1200 * MIB };
+  const artifact = await obtain("kernel", { subject, recipe: RECIPE, inputs, tools }, (dir, step) => compile(job, dir, step), options, ctx);
+  return {
+    ...artifact,
+    image: join(artifact.dir, target.arch.kernelTarget),
+    buildTree: join(artifact.dir, "build"),
+    config: join(artifact.dir, "config"),
+    release: String(artifact.manifest.facts["release"]),
+  };
+}
+
+interface Job {
+  readonly target: Target;
+  readonly source: KernelSource;
+  readonly fragments: readonly string[];
+  readonly cross: string;
+  readonly subject: string;
+  readonly ctx: BuildContext;
+}
+
+async function compile(job: Job, dir: string, step: Step): Promise<Build> {
+  const { target, source, cross } = job;
+  const output = join(source.workDir, `out-${job.subject.replaceAll("/", "-")}-${process.pid}`);
+  await rm(output, { recursive: true, force: true });
+  await mkdir(output, { recursive: true });
+  try {
+    // 1. configuration: everything the fragments do not name stays off, and what they name must have stuck
+    step.update("configure", 0);
+    const wishes = join(output, "wishes.config");
+    await writeFile(wishes, await readFragments(job.fragments));
+    await make(job, output, ["-s", `KCONFIG_ALLCONFIG=${wishes}`, "allnoconfig"]);
+    const dropped = requireWishes(await readFile(wishes, "utf8"), await readFile(join(output, ".config"), "utf8"));
+
+    // 2. compile, counting make's lines
+    const steps = await compileCounting(job, output, step);
+
+    // 3. keep what later stages read
+    step.update("copy the build tree for modules", 0.99);
+    await copyFile(join(output, target.arch.kernelImage), join(dir, target.arch.kernelTarget));
+    await copyFile(join(output, "System.map"), join(dir, "System.map"));
+    await copyFile(join(output, ".config"), join(dir, "config"));
+    const srcArch = target.arch.kernelImage.split("/")[1] ?? target.arch.kernelArch;
+    await copyBuildTree(source.dir, output, srcArch, join(dir, "build"));
+    const release = (await readFile(join(output, "include/config/kernel.release"), "utf8")).trim();
+    return {
+      outputs: [target.arch.kernelTarget, "System.map", "config", "build"],
+      facts: { release, steps, compiler: `${cross}gcc`, dropped, source: source.dir },
+    };
+  } finally {
+    await rm(output, { recursive: true, force: true });
+  }
+}
+
+/** Runs the long part of the build; returns the number of lines make printed, the measure of the next build's progress. */
+async function compileCounting(job: Job, output: string, step: Step): Promise<number> {
+  const shelf = join(cacheDir(), "artifacts", "kernel");
+  const earlier = (await manifests(shelf)).find((manifest) => manifest.subject === job.subject)?.facts["steps"];
+  const expected = typeof earlier === "number" ? earlier : EXPECTED_STEPS;
+  let done = 0;
+  let last = "";
+  const show = (): void => step.update(`${done} of about ${expected} objects, ${last}`, Math.min(0.98, done / expected));
+  const onLine = (line: string): void => {
+    const named = /^ {2}([A-Z0-9]+(?: \[M\])?) +(\S+)/.exec(line);
+    if (named === null) return;
+    done += 1;
+    last = named[2] ?? "";
+    show();
+  };
+  const clock = setInterval(show, 1000); // linking prints nothing for a long time
+  try {
+    await make(job, output, [`-j${jobs()}`, job.target.arch.kernelTarget, "modules", "vmlinux"], onLine);
+  } finally {
+    clearInterval(clock);
+  }
+  return done;
+}
+
+function jobs(): number {
+  return availableParallelism() + 1;
+}
+
+async function make(job: Job, output: string, words: readonly string[], onLine?: (line: string) => void): Promise<void> {
+  const { target, source, cross, ctx } = job;
+  const argv = ["make", "-C", source.dir, `O=${output}`, `ARCH=${target.arch.kernelArch}`, `CROSS_COMPILE=${cross}`, `CC=ccache ${cross}gcc`, ...words] as [string, ...string[]];
+  const options: ExecOptions = {
+    cwd: source.workDir,
+    env: compileEnvironment(source.workDir),
+    timeoutMs: 4 * 60 * 60 * 1000,
+    logFile: join(ctx.logDir, `kernel-${job.subject.replaceAll("/", "-")}.log`),
+    code: "KERNEL_BUILD_FAILED",
+    ...(onLine === undefined ? {} : { onLine }),
+    ...(ctx.signal === undefined ? {} : { signal: ctx.signal }),
+  };
+  const result = await exec(argv, { ...options, okCodes: [0, 1, 2] });
+  if (result.exitCode === 0) return;
+  const lines = complaints(`${result.stderr}\n${result.stdout}`);
+  if (/No space left on device/.test(result.stderr)) throw new SuiteError("HOST_DISK_FULL", `no space left while compiling in ${output}`);
+  const first = lines[0] ?? `make ended with exit code ${result.exitCode}`;
+  throw new SuiteError("KERNEL_BUILD_FAILED", `the kernel of ${job.subject} does not build: ${first}`, {
+    details: lines.length > 0 ? lines.join("\n") : result.stderr.split("\n").slice(-40).join("\n"),
+  });
+}
+
+/** Fixed names and times make two builds of the same inputs equal; the ccache settings let a tree at another path hit. */
+function compileEnvironment(baseDir: string): Record<string, string> {
+  return {
+    CCACHE_DIR: process.env["CCACHE_DIR"] ?? join(cacheDir(), "ccache"),
+    CCACHE_BASEDIR: baseDir,
+    CCACHE_NOHASHDIR: "1",
+    CCACHE_SLOPPINESS: "locale,time_macros",
+    KBUILD_BUILD_TIMESTAMP: "@0",
+    KBUILD_BUILD_USER: "buslab",
+    KBUILD_BUILD_HOST: "buslab",
+    LC_ALL: "C",
+    // Words of the caller's shell that would change what is compiled.
+    MAKEFLAGS: "",
+    KCFLAGS: "",
+    LOCALVERSION: "",
+  };
+}

@@ -1,0 +1,67 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { SuiteError } from "../../orchestration/base/errors.ts";
+import { ROOT } from "../../orchestration/base/paths.ts";
+import type { Target } from "../../orchestration/target/target-id.ts";
+
+/** Wishes that some kernel version or architecture is known not to have, each with the reason. */
+const MAY_VANISH: Readonly<Record<string, string>> = {
+  CONFIG_DMIID: "arm64 without EFI has no DMI",
+  CONFIG_TIME_NS: "32-bit ARM has no time namespaces",
+};
+
+/** Repository paths of the config fragments of a target, in the order in which they are put together. */
+export function fragmentsOf(target: Target): string[] {
+  const names = ["base.config", target.arch.configFragment, ...(target.build === "plain" ? [] : ["debug.config"])];
+  return names.map((name) => `vm-images/kernel/config/${name}`);
+}
+
+export async function readFragments(paths: readonly string[]): Promise<string> {
+  return (await Promise.all(paths.map((path) => readFile(join(ROOT, path), "utf8")))).join("\n");
+}
+
+/** `CONFIG_X` to its value; `n` for `# CONFIG_X is not set`. The last line of a symbol counts, as for Kconfig. */
+export function parseConfig(text: string): Map<string, string> {
+  const values = new Map<string, string>();
+  for (const line of text.split("\n")) {
+    const set = /^(CONFIG_\w+)=(.*)$/.exec(line.trim());
+    const unset = /^# (CONFIG_\w+) is not set$/.exec(line.trim());
+    if (set?.[1] !== undefined) values.set(set[1], set[2] ?? "");
+    else if (unset?.[1] !== undefined) values.set(unset[1], "n");
+  }
+  return values;
+}
+
+export interface Dropped {
+  readonly symbol: string;
+  readonly wanted: string;
+  /** What the resolved configuration says instead; `absent` where this kernel does not offer it. */
+  readonly got: string;
+}
+
+/** Wishes of the fragments that the resolved configuration does not have. */
+export function droppedWishes(fragments: string, resolved: string): Dropped[] {
+  const got = parseConfig(resolved);
+  return [...parseConfig(fragments)].flatMap(([symbol, wanted]) => {
+    const value = got.get(symbol);
+    if (value === wanted || (wanted === "n" && value === undefined)) return [];
+    return [{ symbol, wanted, got: value ?? "absent" }];
+  });
+}
+
+/**
+ * Compares the wishes with what Kconfig made of them.
+ * @returns the lines that are known to vanish, for the manifest
+ * @throws KERNEL_BUILD_FAILED naming each other line that did not stick: a kernel without what was asked for would judge the wrong thing
+ */
+export function requireWishes(fragments: string, resolved: string): string[] {
+  const dropped = droppedWishes(fragments, resolved);
+  const unknown = dropped.filter((entry) => !Object.hasOwn(MAY_VANISH, entry.symbol));
+  if (unknown.length > 0) {
+    const names = unknown.map((entry) => entry.symbol).join(", ");
+    throw new SuiteError("KERNEL_BUILD_FAILED", `this kernel does not take ${unknown.length} line(s) of our configuration: ${names.slice(0, 400)}`, {
+      details: unknown.map((entry) => `${entry.symbol}: wanted ${entry.wanted}, got ${entry.got}`).join("\n"),
+    });
+  }
+  return dropped.map((entry) => `${entry.symbol}: ${MAY_VANISH[entry.symbol] ?? ""}`);
+}

@@ -1,0 +1,30 @@
+import { SuiteError } from "../orchestration/base/errors.ts";
+import { exec } from "../orchestration/base/exec.ts";
+import { type ArchRow, isNative } from "../orchestration/target/arches.ts";
+import { aptLine, findProgram } from "./host-packages.ts";
+
+/** Prefix of the compiler's name: none where the host is of that architecture. */
+export function crossPrefix(arch: ArchRow): string {
+  return isNative(arch) ? "" : arch.crossPrefix;
+}
+
+/** First line a program prints for `--version`. @throws HOST_TOOL_MISSING naming the package to install */
+export async function versionOf(program: string, debianPackage: string): Promise<string> {
+  const path = await requireProgram(program, debianPackage);
+  const answer = await exec([path, "--version"], { okCodes: [0, 1] });
+  return (answer.stdout === "" ? answer.stderr : answer.stdout).split("\n")[0]?.trim() ?? "";
+}
+
+/** Full path of a program. @throws HOST_TOOL_MISSING naming the package to install */
+export async function requireProgram(program: string, debianPackage: string): Promise<string> {
+  const path = await findProgram(program);
+  if (path !== undefined) return path;
+  throw new SuiteError("HOST_TOOL_MISSING", `the program ${program} is not installed; type: ${aptLine([debianPackage])}`);
+}
+
+/** Lines of a compiler's, linker's or make's output that say what is wrong, at most 40. */
+export function complaints(output: string): string[] {
+  const lines = output.split("\n").filter((line) => /(?:^|\s)(?:fatal )?error:|undefined reference|undefined!|\*\*\* |No such file|multiple definition/i.test(line));
+  const real = lines.filter((line) => !/^make(\[\d+\])?: \*\*\* /.test(line));
+  return (real.length > 0 ? real : lines).slice(0, 40);
+}
