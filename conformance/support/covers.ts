@@ -1,9 +1,6 @@
 import type { TestDetails } from "@playwright/test";
-import { CANARY_ANNOTATION, REQUIREMENT_ANNOTATION } from "../../orchestration/plan/list-reporter.ts";
+import { GENERATION_ANNOTATION, REQUIREMENT_ANNOTATION } from "../../orchestration/record/annotations.ts";
 import { GENERATIONS, requirement, type Generation, type RequirementId } from "../catalogue/index.ts";
-
-/** Annotation types read by plan, reporter and machine fixture. */
-export const ANNOTATION = { requirement: REQUIREMENT_ANNOTATION, canary: CANARY_ANNOTATION, generation: "generation", unsupported: "unsupported" } as const;
 
 /**
  * Says which requirements a test judges: it must go red when any of them is broken. The test runs for the generations
@@ -22,8 +19,8 @@ export function covers(...given: readonly ({ readonly generation: Generation } |
   return {
     tag: ids.map((id) => `@${id}`),
     annotation: [
-      ...ids.map((id) => ({ type: ANNOTATION.requirement, description: id })),
-      ...(generations.length === GENERATIONS.length ? [] : generations.map((generation) => ({ type: ANNOTATION.generation, description: generation }))),
+      ...ids.map((id) => ({ type: REQUIREMENT_ANNOTATION, description: id })),
+      ...(generations.length === GENERATIONS.length ? [] : generations.map((generation) => ({ type: GENERATION_ANNOTATION, description: generation }))),
     ],
   };
 }

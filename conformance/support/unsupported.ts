@@ -1,5 +1,5 @@
 import { test } from "@playwright/test";
-import { ANNOTATION } from "./covers.ts";
+import { UNSUPPORTED_ANNOTATION } from "../../orchestration/record/annotations.ts";
 
 /**
  * Ends the test as `unsupported`: the target lacks something the test needs, named so that the reader can supply it
@@ -7,7 +7,7 @@ import { ANNOTATION } from "./covers.ts";
  */
 export function unsupported(...missing: readonly [string, ...string[]]): never {
   const info = test.info();
-  for (const name of missing) info.annotations.push({ type: ANNOTATION.unsupported, description: name });
+  for (const name of missing) info.annotations.push({ type: UNSUPPORTED_ANNOTATION, description: name });
   info.skip(true, `missing: ${missing.join(", ")}`);
   throw new Error("a skipped test ends at once"); // not reached: skip() throws
 }
