@@ -1,0 +1,131 @@
+import { readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { basename, join, relative, resolve } from "node:path";
+import { digestFile, digestJson, digestTree, short } from "../../orchestration/base/digest.ts";
+import { SuiteError } from "../../orchestration/base/errors.ts";
+import { exec } from "../../orchestration/base/exec.ts";
+import { cacheDir, ROOT } from "../../orchestration/base/paths.ts";
+import type { Step } from "../../orchestration/base/progress.ts";
+import type { Target } from "../../orchestration/target/target-id.ts";
+import { type Artifact, type Build, type BuildContext, obtain } from "../cache.ts";
+import type { KernelArtifact } from "../kernel/build.ts";
+import { lockFile } from "../lock.ts";
+import { complaints, crossPrefix, requireProgram, versionOf } from "../tools.ts";
+import { syncFolder } from "./sync.ts";
+
+export interface ModuleArtifact extends Artifact {
+  /** The module to load, without debug information. */
+  readonly ko: string;
+  /** The same with debug information, for addr2line and gdb. */
+  readonly koDebug: string;
+  /** Its name in `/proc/modules`. */
+  readonly name: string;
+}
+
+const RECIPE = 1;
+const HEADER = "fixtures/abi/kdbus.h";
+const FORGOTTEN_MS = 24 * 60 * 60 * 1000;
+/** What an earlier build in the caller's folder may have left; never an input. */
+const LEFTOVER = /(^|\/)(\.[^/]*|[^/]*\.(ko|o|a|mod|mod\.c|cmd|symvers|order|gcno|gcda))$/;
+
+/**
+ * Builds the one module of a folder with a Kbuild file out of tree against a kernel, or finds it in the cache. The folder is
+ * copied with `abi/kdbus.h` beside it and stays untouched; objects of the last build are kept, so that one changed file is
+ * one compiled file.
+ * @throws MODULE_BUILD_FAILED with the compiler's lines in the details; MODULE_DIR_INVALID
+ */
+export async function buildModule(target: Target, kernel: KernelArtifact, moduleDir: string, ctx: BuildContext): Promise<ModuleArtifact> {
+  const dir = resolve(moduleDir);
+  await requireKbuild(dir, moduleDir);
+  const cross = crossPrefix(target.arch);
+  const label = relative(ROOT, dir).startsWith("..") ? basename(dir) : relative(ROOT, dir);
+  const inputs: Record<string, string> = { kernel: kernel.manifest.key, [HEADER]: await digestFile(join(ROOT, HEADER)) };
+  for (const [path, digest] of await digestTree(dir, (path) => LEFTOVER.test(path))) inputs[`${label}/${path}`] = digest;
+  const tools = { gcc: await versionOf(`${cross}gcc`, "gcc"), ld: await versionOf(`${cross}ld`, "binutils") };
+  const subject = `${target.arch.id}/${target.kernel}/${target.build}/${label}`;
+  const job: Job = { target, kernel, dir, label, cross, subject, ctx, workKey: short(digestJson({ RECIPE, dir, kernel: kernel.key, tools })) };
+
+  const options = { title: `module ${label}`, needsBytes: 64 * 1024 * 1024, keep: 16 };
+  const artifact = await obtain("module", { subject, recipe: RECIPE, inputs, tools }, (out, step) => compile(job, out, step), options, ctx);
+  const name = String(artifact.manifest.facts["name"]);
+  return { ...artifact, name, ko: join(artifact.dir, `${name}.ko`), koDebug: join(artifact.dir, `${name}.ko.debug`) };
+}
+
+interface Job {
+  readonly target: Target;
+  readonly kernel: KernelArtifact;
+  readonly dir: string;
+  /** What file names in the module's debug information begin with. */
+  readonly label: string;
+  readonly cross: string;
+  readonly subject: string;
+  readonly ctx: BuildContext;
+  readonly workKey: string;
+}
+
+async function compile(job: Job, out: string, step: Step): Promise<Build> {
+  const shelf = join(cacheDir(), "work", "module");
+  const work = join(shelf, job.workKey);
+  const module = join(work, "module");
+  await using _lock = await lockFile(`${work}.lock`, () => step.update("another build uses the work folder, waiting"), job.ctx.signal);
+  await removeForgotten(shelf, job.workKey);
+  await syncFolder(job.dir, module, LEFTOVER);
+  await syncFolder(join(ROOT, "fixtures/abi"), join(work, "abi"), /\.(?!h$)[^./]*$/);
+  for (const stale of (await readdir(module)).filter((file) => file.endsWith(".ko"))) await rm(join(module, stale));
+
+  await make(job, work, module, step);
+  const built = (await readdir(module)).filter((file) => file.endsWith(".ko"));
+  const [ko] = built;
+  if (ko === undefined || built.length > 1) {
+    throw new SuiteError("MODULE_DIR_INVALID", `${job.dir} builds ${built.length === 0 ? "no .ko" : built.join(", ")}; expected exactly one`);
+  }
+  const name = ko.slice(0, -".ko".length).replaceAll("-", "_");
+  const strip = await requireProgram(`${job.cross}strip`, "binutils");
+  await exec([strip, "--strip-debug", "-o", join(out, `${name}.ko`), join(module, ko)]);
+  await rename(join(module, ko), join(out, `${name}.ko.debug`));
+  return { outputs: [`${name}.ko`, `${name}.ko.debug`], facts: { name, release: job.kernel.release } };
+}
+
+async function make(job: Job, work: string, module: string, step: Step): Promise<void> {
+  // Names in messages and debug information are those of the repository, wherever the copy lies.
+  const maps = [`${module}/=${job.label}/`, `${work}/=fixtures/`].flatMap((map) => [`-fmacro-prefix-map=${map}`, `-fdebug-prefix-map=${map}`]);
+  let done = 0;
+  const result = await exec(
+    ["make", "-C", job.kernel.buildTree, `M=${module}`, `ARCH=${job.target.arch.kernelArch}`, `CROSS_COMPILE=${job.cross}`, `-j${availableParallelism() + 1}`, "modules"],
+    {
+      env: { KCFLAGS: ["-g", ...maps].join(" "), LC_ALL: "C", MAKEFLAGS: "", KBUILD_BUILD_TIMESTAMP: "@0" },
+      okCodes: [0, 1, 2],
+      logFile: join(job.ctx.logDir, `module-${basename(job.dir)}.log`),
+      onLine: (line) => {
+        const file = /^ {2}(?:CC|LD|MODPOST) (?:\[M\])? *(\S+)/.exec(line)?.[1];
+        if (file !== undefined) step.update(`${++done} objects, ${basename(file)}`);
+      },
+      ...(job.ctx.signal === undefined ? {} : { signal: job.ctx.signal }),
+    },
+  );
+  if (result.exitCode === 0) return;
+  if (/No space left on device/.test(result.stderr)) throw new SuiteError("HOST_DISK_FULL", `no space left while compiling in ${work}`);
+  const lines = complaints(`${result.stderr}\n${result.stdout}`).map((line) => line.replaceAll(`${module}/`, `${job.label}/`).replaceAll(`${work}/`, "fixtures/"));
+  throw new SuiteError("MODULE_BUILD_FAILED", `${job.label} does not build against Linux ${job.kernel.release}: ${lines[0] ?? "make failed"}`, {
+    details: lines.length > 0 ? lines.join("\n") : result.stderr.split("\n").slice(-40).join("\n"),
+  });
+}
+
+async function requireKbuild(dir: string, shown: string): Promise<void> {
+  const info = await stat(dir).catch(() => undefined);
+  if (info?.isDirectory() !== true) throw new SuiteError("MODULE_DIR_INVALID", `--module ${shown} is not a folder that exists`);
+  const texts = await Promise.all(["Kbuild", "Makefile"].map((name) => readFile(join(dir, name), "utf8").catch(() => "")));
+  if (texts.some((text) => /^\s*obj-/m.test(text))) return;
+  throw new SuiteError("MODULE_DIR_INVALID", `--module ${shown} has no Kbuild file with an obj-m line, so it builds no module`);
+}
+
+/** Work folders of modules nobody built for a day; a module tried once must not stay for ever. */
+async function removeForgotten(shelf: string, current: string): Promise<void> {
+  for (const name of await readdir(shelf)) {
+    if (name.startsWith(current) || name.endsWith(".lock")) continue;
+    const path = join(shelf, name);
+    const info = await stat(path).catch(() => undefined);
+    if (info !== undefined && Date.now() - info.mtimeMs > FORGOTTEN_MS) await rm(path, { recursive: true, force: true });
+  }
+  await utimes(join(shelf, current), new Date(), new Date()).catch(() => undefined); // not there at the first build
+}
