@@ -23,7 +23,13 @@ const plannedTestSchema = z.object({
   /** Only for subjects of these generations; both when absent. */
   generations: z.array(generationSchema).optional(),
   /** A planted fault with the outcome that the harness must call it by. */
-  canary: z.object({ expect: outcomeKindSchema }).optional(),
+  canary: z
+    .object({
+      expect: outcomeKindSchema,
+      /** Error code of an infra-error, or kind of kernel event of a crash, that must be seen as well: the right name for the wrong reason is wrong. */
+      detail: z.string().optional(),
+    })
+    .optional(),
 });
 export type PlannedTest = z.infer<typeof plannedTestSchema>;
 
@@ -103,10 +109,11 @@ export function makePlan(input: PlanInput): Plan {
   if (!tests.some((test) => test.canary !== undefined)) throw new SuiteError("RUNNER_FAILED", "the suite has no canary, so no verdict could be trusted");
 
   const inSuite = countByRequirement(suite);
+  const inSuiteNow = countByRequirement(suite.filter((test) => plannedFor(test, input.generation)));
   const planned = countByRequirement(tests);
   const requirements = rows
     .filter((row) => inScope(row, input.selection, planned))
-    .map((row): PlannedRequirement => ({ ...describe(row), tests: { planned: planned.get(row.id) ?? 0, suite: inSuite.get(row.id) ?? 0 } }));
+    .map((row): PlannedRequirement => ({ ...describe(row), tests: { planned: planned.get(row.id) ?? 0, suite: inSuiteNow.get(row.id) ?? 0 } }));
   const without = (generation: Generation): string[] =>
     rows.filter((row) => row.level === "must" && row.untestable === undefined && !inSuite.has(row.id) && holds(row.generations, generation)).map((row) => row.id);
   const count = (level: Requirement["level"]): number => rows.filter((row) => row.level === level).length;
@@ -174,10 +181,11 @@ function plannedTest(test: ListedTest, byId: ReadonlyMap<string, Requirement>): 
     throw new SuiteError("RUNNER_FAILED", `the title of ${test.id} begins or ends with a space or contains "${TITLE_SEPARATOR.trim()}", so it cannot be asked for by name`);
   }
   if (test.canary !== null) {
-    const expect = outcomeKindSchema.safeParse(test.canary);
+    const [kind, detail] = test.canary.split(": ", 2);
+    const expect = outcomeKindSchema.safeParse(kind);
     if (!expect.success) throw new SuiteError("RUNNER_FAILED", `the canary ${test.id} expects "${test.canary}", which is no outcome`);
     if (test.requirements.length > 0) throw new SuiteError("RUNNER_FAILED", `the canary ${test.id} covers ${test.requirements.join(", ")}; canaries prove the harness, not the subject`);
-    return { ...base, canary: { expect: expect.data } };
+    return { ...base, canary: { expect: expect.data, ...(detail === undefined ? {} : { detail }) } };
   }
   if (areaOfTest(test.id) === "canary") throw new SuiteError("RUNNER_FAILED", `${test.id} lies among the canaries and declares no outcome`);
   if (test.requirements.length === 0) throw new SuiteError("RUNNER_FAILED", `the test ${test.id} covers no requirement, so nothing could be judged by it`);

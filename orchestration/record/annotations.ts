@@ -2,7 +2,7 @@
 export const REQUIREMENT_ANNOTATION = "requirement";
 /** Narrows a test to a generation. */
 export const GENERATION_ANNOTATION = "generation";
-/** Marks a canary; the text is the outcome that the harness must call it by. */
+/** Marks a canary; the text is the outcome that the harness must call it by: `crashed`, `crashed: oops`, `infra-error: VM_DIED`. */
 export const CANARY_ANNOTATION = "canary";
 /** Names a thing the subject lacks; with it a skipped test is `unsupported`. */
 export const UNSUPPORTED_ANNOTATION = "unsupported";

@@ -17,6 +17,26 @@ export function outcomeOf(planned: PlannedPair, records: readonly RunRecord[]): 
   return crashed(own) ?? machineLost(own) ?? hung(own) ?? lost(own) ?? worst(own.ends.map((end) => runnerOutcome(end, own.leases.length > 0)));
 }
 
+/** An outcome in one line, for people. */
+export function summaryOf(outcome: Outcome): string {
+  switch (outcome.kind) {
+    case "passed":
+      return "passed";
+    case "failed":
+      return outcome.message.split("\n")[0] ?? "";
+    case "crashed":
+      return `crashed: ${outcome.message}`;
+    case "timed-out":
+      return `timed out after ${outcome.limitMs} ms: ${outcome.message.split("\n")[0] ?? ""}`;
+    case "unsupported":
+      return `unsupported, missing: ${outcome.missing.join(", ")}`;
+    case "infra-error":
+      return `${outcome.code}: ${outcome.message.split("\n")[0] ?? ""}`;
+    case "not-run":
+      return `not run: ${outcome.because}`;
+  }
+}
+
 interface Own {
   readonly begins: readonly RecordOf<"test-begin">[];
   readonly leases: readonly RecordOf<"lease">[];
