@@ -1,0 +1,227 @@
+import { closeSync, openSync } from "node:fs";
+import { mkdir, readFile, rename, rm } from "node:fs/promises";
+import type { ChildProcess } from "node:child_process";
+import { dirname, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { SuiteError } from "../../base/errors.ts";
+import { killGroup, printable, spawnTied } from "../../base/exec.ts";
+import { race } from "../../base/deadline.ts";
+import type { MachineDeath } from "../../record/v1.ts";
+import type { Machine } from "../machine.ts";
+import { classifyDeath } from "./death.ts";
+import { qemuArgv, type Backing, type Hardware } from "./argv.ts";
+import { Qmp } from "./qmp.ts";
+
+export interface QemuStart {
+  /** `buslab-<run>-<label>` */
+  readonly name: string;
+  /** Folder of this machine: console.log, qemu.log. */
+  readonly dir: string;
+  /** Short folder for sockets: their paths must stay below 108 bytes. */
+  readonly socketDir: string;
+  readonly hardware: Hardware;
+  readonly ram: Backing["ram"];
+  readonly disk: Backing["disk"];
+  /** File of a saved device state; the machine starts paused in it. */
+  readonly restoreFrom?: string;
+  readonly startLimitMs: number;
+}
+
+/** A QEMU process with its monitor. */
+export class QemuMachine implements Machine {
+  readonly name: string;
+  readonly pid: number;
+  readonly agentSocket: string;
+  readonly dead: Promise<MachineDeath>;
+  readonly monitor: Qmp;
+  readonly commandLine: string;
+  consoleLog: string;
+  endedByUs = false;
+  readonly #child: ChildProcess;
+  readonly #sockets: readonly string[];
+
+  private constructor(name: string, child: ChildProcess, agentSocket: string, consoleLog: string, commandLine: string, monitor: Qmp, dead: Promise<MachineDeath>, sockets: readonly string[]) {
+    this.name = name;
+    this.#child = child;
+    this.pid = child.pid ?? -1;
+    this.agentSocket = agentSocket;
+    this.consoleLog = consoleLog;
+    this.commandLine = commandLine;
+    this.monitor = monitor;
+    this.dead = dead;
+    this.#sockets = sockets;
+  }
+
+  /**
+   * Starts QEMU; resolves when its monitor answers and, for a restore, its state is loaded (still paused).
+   * @throws HOST_TOOL_MISSING | VM_START_FAILED with QEMU's own words
+   */
+  static async start(options: QemuStart): Promise<QemuMachine> {
+    await mkdir(options.dir, { recursive: true });
+    const label = options.name.split("-").at(-1) ?? "m";
+    const agentSocket = join(options.socketDir, `${label}.a`);
+    const monitorSocket = join(options.socketDir, `${label}.q`);
+    for (const path of [agentSocket, monitorSocket]) {
+      if (path.length > 107) throw new SuiteError("VM_START_FAILED", `the socket path ${path} is longer than 107 bytes; set TMPDIR to a shorter folder`);
+      await rm(path, { force: true });
+    }
+    const argv = qemuArgv(options.hardware, { ...options, monitorSocket, agentSocket, restore: options.restoreFrom !== undefined });
+    const consoleLog = join(options.dir, "console.log");
+    const qemuLog = join(options.dir, "qemu.log");
+    const listening = await Qmp.listen(monitorSocket);
+
+    const files = [openSync(consoleLog, "a"), openSync(qemuLog, "a")];
+    if (options.restoreFrom !== undefined) files.push(openSync(options.restoreFrom, "r"));
+    let child: ChildProcess;
+    try {
+      child = spawnTied(argv, { stdio: ["pipe", ...files] });
+    } finally {
+      for (const file of files) closeSync(file);
+    }
+    child.stdin?.on("error", () => undefined); // EPIPE of a machine that died; its death is told by `dead`
+
+    let shutdownReason: string | undefined;
+    const place = { consoleLog };
+    let machine: QemuMachine | undefined;
+    const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
+      child.once("error", () => resolve({ code: 127, signal: null }));
+      child.once("exit", (code, signal) => resolve({ code, signal }));
+    });
+    const dead = ended.then(async ({ code, signal }) =>
+      classifyDeath({
+        code,
+        signal,
+        shutdownReason,
+        endedByUs: machine?.endedByUs ?? false,
+        console: await tail(machine?.consoleLog ?? place.consoleLog),
+        qemuSays: (await tail(qemuLog)).trim(),
+      }),
+    );
+    const diedEarly = dead.then((death): never => {
+      throw /failed to execute|ENOENT/.test(death.detail)
+        ? new SuiteError("HOST_TOOL_MISSING", `the program ${argv[0]} is not installed (package ${options.hardware.arch.qemu.package})`)
+        : new SuiteError("VM_START_FAILED", `QEMU ended while ${options.name} was started: ${death.detail}`, { details: printable(argv) });
+    });
+    diedEarly.catch(() => undefined);
+    try {
+      const monitor = await race(listening.connected, {
+        deadlineMs: options.startLimitMs,
+        code: "VM_START_FAILED",
+        what: `start of QEMU for ${options.name}`,
+        death: diedEarly,
+      });
+      monitor.onEvent(({ event, data }) => {
+        if (event === "SHUTDOWN") shutdownReason = String(data["reason"] ?? "");
+      });
+      machine = new QemuMachine(options.name, child, agentSocket, consoleLog, printable(argv), monitor, dead, [agentSocket, monitorSocket]);
+      if (options.restoreFrom !== undefined) {
+        await race(machine.#load(), { deadlineMs: options.startLimitMs, code: "VM_START_FAILED", what: `load of the saved state for ${options.name}`, death: diedEarly });
+      }
+      return machine;
+    } catch (error) {
+      killGroup(child);
+      await ended;
+      throw error;
+    } finally {
+      listening.close();
+      void dead.then(() => Promise.all([agentSocket, monitorSocket].map((path) => rm(path, { force: true })))).catch(() => undefined);
+    }
+  }
+
+  /** Lets a restored machine run. */
+  async resume(): Promise<void> {
+    await this.monitor.send("cont");
+  }
+
+  /** Stops the guest and writes its device state; RAM is in its shared file. QEMU is ended afterwards. @throws QMP_FAILED | HOST_DISK_FULL */
+  async freeze(stateFile: string, limitMs: number): Promise<void> {
+    await this.monitor.send("stop");
+    await this.#migrationSetup();
+    await this.monitor.send("migrate-set-parameters", { "max-bandwidth": 17_179_869_184 });
+    const finished = this.#migrationEnd();
+    await this.monitor.send("migrate", { uri: `exec:cat > '${stateFile.replaceAll("'", `'\\''`)}'` });
+    await race(finished, { deadlineMs: limitMs, code: "QMP_FAILED", what: "saving the device state" });
+    this.endedByUs = true;
+    await this.monitor.send("quit").catch(() => undefined);
+    const forced = setTimeout(() => killGroup(this.#child), limitMs);
+    await this.dead;
+    clearTimeout(forced);
+  }
+
+  async kill(): Promise<void> {
+    this.endedByUs = true;
+    killGroup(this.#child);
+    await this.dead;
+    this.monitor.close();
+    await Promise.all(this.#sockets.map((path) => rm(path, { force: true })));
+  }
+
+  murder(): void {
+    killGroup(this.#child);
+  }
+
+  async dumpTasks(): Promise<boolean> {
+    try {
+      for (const key of ["9", "t", "w", "l"]) {
+        await this.monitor.send("chardev-send-break", { id: "console" });
+        this.#child.stdin?.write(key);
+        await delay(300); // the kernel reads one character after each break; there is no sign to wait for
+      }
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** A non-maskable interrupt: the last question to a kernel that spins with interrupts off; it panics with its stack. */
+  async nmi(): Promise<boolean> {
+    return await this.monitor.send("inject-nmi").then(
+      () => true,
+      () => false,
+    );
+  }
+
+  async forwardSsh(): Promise<number> {
+    const refused = (await this.monitor.human("hostfwd_add net tcp:127.0.0.1:0-:22")).trim();
+    if (refused !== "") throw new SuiteError("QMP_FAILED", `QEMU refused a forward to the guest's sshd: ${refused}`);
+    const table = await this.monitor.human("info usernet");
+    const port = /HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+22\b/.exec(table)?.[1];
+    if (port === undefined) throw new SuiteError("QMP_FAILED", "QEMU shows no forward to the guest's sshd", { details: table });
+    return Number(port);
+  }
+
+  async moveConsole(path: string): Promise<void> {
+    await mkdir(dirname(path), { recursive: true });
+    await rename(this.consoleLog, path);
+    this.consoleLog = path;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+  }
+
+  async #load(): Promise<void> {
+    await this.#migrationSetup();
+    const finished = this.#migrationEnd();
+    await this.monitor.send("migrate-incoming", { uri: "fd:3" }); // the fourth entry of stdio above
+    await finished;
+  }
+
+  async #migrationSetup(): Promise<void> {
+    await this.monitor.send("migrate-set-capabilities", {
+      capabilities: [
+        { capability: "x-ignore-shared", state: true },
+        { capability: "events", state: true },
+      ],
+    });
+  }
+
+  async #migrationEnd(): Promise<void> {
+    const end = await this.monitor.event(({ event, data }) => event === "MIGRATION" && (data["status"] === "completed" || data["status"] === "failed"));
+    if (end.data["status"] === "failed") throw new SuiteError("QMP_FAILED", `the saved state of ${this.name} could not be written or read`);
+  }
+}
+
+async function tail(path: string): Promise<string> {
+  return (await readFile(path, "utf8").catch(() => "")).slice(-64 * 1024);
+}
