@@ -123,14 +123,16 @@ function seconds(ms: number): string {
 
 function wrap(text: string, hanging: string): string {
   const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    if (line.length + word.length + 1 > WIDTH && line.trim() !== "") {
+  let line = /^ */.exec(text)?.[0] ?? "";
+  let fresh = true;
+  for (const word of text.trimStart().split(" ")) {
+    if (!fresh && line.length + word.length + 1 > WIDTH) {
       lines.push(line);
       line = hanging + word;
     } else {
-      line = line === "" && lines.length === 0 && word !== "" ? word : `${line} ${word}`;
+      line += fresh ? word : ` ${word}`;
     }
+    fresh = false;
   }
   return [...lines, line].join("\n");
 }
