@@ -1,0 +1,66 @@
+import { Option, type Command } from "commander";
+import { DEFAULT_TARGET, TARGET_SPACE } from "../../../buslab.config.ts";
+import { GENERATIONS, type Generation } from "../../../conformance/catalogue/index.ts";
+import { parseKernelSpec, kernelSpecOf, type KernelSpec } from "../../../vm-images/index.ts";
+import { SuiteError } from "../../base/errors.ts";
+import { parseShard, type Selection } from "../../plan/select.ts";
+import { selectTargets, type Target, type TargetId } from "../../target/target-id.ts";
+
+/** What the options of `plan`, `build` and `run` say. */
+export interface Wanted {
+  readonly targets: readonly Target[];
+  readonly kernels: ReadonlyMap<TargetId, KernelSpec>;
+  readonly selection: Selection;
+  readonly generation: "auto" | Generation;
+  readonly seed: number;
+}
+
+export interface SelectionOptions {
+  readonly grep?: string;
+  readonly area?: string[];
+  readonly requirement?: string[];
+  readonly shard?: string;
+  readonly generation: string;
+  readonly seed: string;
+  readonly kernel?: string;
+}
+
+/** Options by which targets and tests are chosen, the same for every command that takes them. */
+export function withSelection(command: Command): Command {
+  const list = (value: string, previous: string[] = []): string[] => [...previous, ...value.split(",")];
+  return withTargets(command)
+    .option("--grep <regexp>", "only tests whose file, title or requirement ids match")
+    .option("--area <area>", "only tests of these areas, e.g. msg or msg,pool", list)
+    .option("--requirement <id>", "only tests that cover these requirements", list)
+    .option("--shard <i/n>", "one of n parts of the tests")
+    .addOption(new Option("--generation <generation>", "generation of the subject; auto: found out by two signs").choices(["auto", ...GENERATIONS]).default("auto"))
+    .option("--seed <number>", "order in which tests are shuffled", "1");
+}
+
+export function withTargets(command: Command): Command {
+  return command
+    .argument("[targets...]", "target ids or patterns, e.g. x86_64 or '*/*/selinux'; default: the default target")
+    .option("--kernel <spec>", "a kernel of buslab.config.ts, or the folder of a Linux source tree");
+}
+
+/** @throws TARGET_UNKNOWN, KERNEL_SPEC_INVALID, USAGE */
+export function wantedOf(patterns: readonly string[], options: SelectionOptions): Wanted {
+  const seed = Number(options.seed);
+  if (!Number.isInteger(seed) || seed < 0) throw new SuiteError("USAGE", `--seed "${options.seed}" is no whole number from 0`);
+  return {
+    ...targetsOf(patterns, options.kernel),
+    selection: { grep: options.grep ?? null, areas: options.area ?? [], requirements: options.requirement ?? [], shard: options.shard === undefined ? null : parseShard(options.shard) },
+    generation: options.generation as "auto" | Generation,
+    seed,
+  };
+}
+
+/** Targets of the patterns; a kernel given by --kernel takes the place of the configured ones. */
+export function targetsOf(patterns: readonly string[], kernel: string | undefined): Pick<Wanted, "targets" | "kernels"> {
+  const own = kernel === undefined ? undefined : parseKernelSpec(kernel);
+  const space = own === undefined ? TARGET_SPACE : { ...TARGET_SPACE, kernels: [own.name] };
+  const named = patterns.length > 0 ? patterns : [own === undefined ? DEFAULT_TARGET : DEFAULT_TARGET.replace(/^([^/]+)\/[^/]+/, `$1/${own.name}`)];
+  const found = new Map(named.flatMap((pattern) => selectTargets(pattern, space)).map((target) => [target.id, target]));
+  const targets = [...found.values()];
+  return { targets, kernels: new Map(targets.map((target) => [target.id, own?.spec ?? kernelSpecOf(target.kernel)])) };
+}
