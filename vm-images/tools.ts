@@ -25,6 +25,7 @@ export async function requireProgram(program: string, debianPackage: string): Pr
 /** Lines of a compiler's, linker's or make's output that say what is wrong, at most 40. */
 export function complaints(output: string): string[] {
   const lines = output.split("\n").filter((line) => /(?:^|\s)(?:fatal )?error:|undefined reference|undefined!|\*\*\* |No such file|multiple definition/i.test(line));
-  const real = lines.filter((line) => !/^make(\[\d+\])?: \*\*\* /.test(line));
+  // make only passes on that something below it failed
+  const real = lines.filter((line) => !/\*\*\* (?:Waiting for unfinished jobs|\[.*\] Error \d+)/.test(line));
   return (real.length > 0 ? real : lines).slice(0, 40);
 }

@@ -1,4 +1,5 @@
 import { copyFile, cp, mkdir, rm } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { digestFile, digestTree } from "../../orchestration/base/digest.ts";
 import { SuiteError } from "../../orchestration/base/errors.ts";
@@ -16,6 +17,7 @@ export interface AgentArtifact extends Artifact {
 const RECIPE = 1;
 const SOURCE = "vm-images/agent";
 const HEADER = "fixtures/abi/kdbus.h";
+/** What a build by hand leaves there (the program and its folder of objects), and this file. */
 const NO_INPUT = /(\.(ts|o|d)|(^|\/)agent)$/;
 
 /** Builds the guest agent with its own Makefile. @throws COMMAND_FAILED with the compiler's lines in the details */
@@ -35,7 +37,7 @@ async function compile(cc: string, dir: string, ctx: BuildContext): Promise<Buil
   await cp(join(ROOT, SOURCE), join(work, SOURCE), { recursive: true, filter: (path) => !/\.(ts|o|d)$/.test(path) });
   await mkdir(join(work, "fixtures/abi"), { recursive: true });
   await copyFile(join(ROOT, HEADER), join(work, HEADER));
-  const result = await exec(["make", "-C", join(work, SOURCE), `CC=${cc}`, "clean", "agent"], {
+  const result = await exec(["make", "-C", join(work, SOURCE), `-j${availableParallelism() + 1}`, `CC=${cc}`, `OUT=${join(work, "agent")}`], {
     okCodes: [0, 1, 2],
     env: { LC_ALL: "C", MAKEFLAGS: "" },
     logFile: join(ctx.logDir, "agent.log"),
@@ -45,7 +47,7 @@ async function compile(cc: string, dir: string, ctx: BuildContext): Promise<Buil
     const lines = complaints(`${result.stderr}\n${result.stdout}`).map((line) => line.replaceAll(`${work}/`, ""));
     throw new SuiteError("COMMAND_FAILED", `the guest agent does not build: ${lines[0] ?? "make failed"}`, { details: lines.join("\n") });
   }
-  await copyFile(join(work, SOURCE, "agent"), join(dir, "agent"));
+  await copyFile(join(work, "agent"), join(dir, "agent"));
   await rm(work, { recursive: true });
   return { outputs: ["agent"] };
 }

@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { findProgram, missingPackages } from "./host-packages.ts";
+import { complaints, requireProgram } from "./tools.ts";
+
+test("complaints are the compiler's lines, not make's passing on of them", () => {
+  const output = [
+    "  CC [M]  /x/pool.o",
+    "/x/pool.c:3:9: error: expected expression before ';' token",
+    "/x/pool.c:3:5: note: something",
+    "make[1]: *** [scripts/Makefile.build:250: /x/pool.o] Error 1",
+    "make: *** [Makefile:2013: /x] Error 2",
+  ].join("\n");
+
+  assert.deepEqual(complaints(output), ["/x/pool.c:3:9: error: expected expression before ';' token"]);
+});
+
+test("complaints keep make's own reason when no compiler spoke", () => {
+  const output = "make[1]: *** No rule to make target 'x.o', needed by 'y.o'.  Stop.\nmake[1]: *** Waiting for unfinished jobs....\nmake: *** [Makefile:1: z] Error 2";
+
+  assert.deepEqual(complaints(output), ["make[1]: *** No rule to make target 'x.o', needed by 'y.o'.  Stop."]);
+});
+
+test("undefined symbols of a module are complaints", () => {
+  assert.deepEqual(complaints('ERROR: modpost: "nothing" [/x/kdbus.ko] undefined!'), ['ERROR: modpost: "nothing" [/x/kdbus.ko] undefined!']);
+});
+
+test("a missing program is named with the line that installs it", async () => {
+  await assert.rejects(requireProgram("no-such-program-here", "some-package"), {
+    code: "HOST_TOOL_MISSING",
+    message: /no-such-program-here is not installed; type: sudo apt-get .*some-package/,
+  });
+});
+
+test("programs are found in the system folders though PATH leaves them out", async () => {
+  const path = process.env["PATH"];
+  process.env["PATH"] = "/nowhere";
+  try {
+    assert.match((await findProgram("ldconfig")) ?? "", /sbin\/ldconfig$/);
+    assert.equal((await missingPackages(["build"])).includes("gcc"), true);
+  } finally {
+    process.env["PATH"] = path;
+  }
+});
