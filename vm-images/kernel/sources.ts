@@ -28,7 +28,7 @@ const markSchema = z.object({ package: z.string(), version: z.string(), archive:
  * @throws HOST_NETWORK when the package cannot be fetched, HOST_DISK_FULL, KERNEL_SPEC_INVALID
  */
 export async function findSource(spec: KernelSpec, ctx: BuildContext): Promise<KernelSource> {
-  return spec.kind === "source" ? callersSource(spec.dir) : await debianSource(`linux-source-${spec.version}`, ctx);
+  return spec.kind === "source" ? callersSource(spec.dir) : debianSource(`linux-source-${spec.version}`, ctx);
 }
 
 /**
@@ -131,7 +131,7 @@ async function installedVersion(name: string): Promise<string | undefined> {
 }
 
 async function keptOf(shelf: string, name: string, version: string): Promise<KernelSource | undefined> {
-  return await ready(join(shelf, folderName(name, version))).catch(() => undefined);
+  return ready(join(shelf, folderName(name, version))).catch(() => undefined);
 }
 
 /** Of several unpacked versions the one unpacked last; keeps a host without the package on one kernel until it is told otherwise. */
@@ -139,7 +139,7 @@ async function newestKept(shelf: string, name: string): Promise<KernelSource | u
   const folders = (await readdir(shelf)).filter((entry) => entry.startsWith(`${name}_`));
   const timed = await Promise.all(folders.map(async (entry) => ({ entry, at: (await lstat(join(shelf, entry, MARK)).catch(() => undefined))?.mtimeMs ?? 0 })));
   const newest = timed.sort((a, b) => b.at - a.at)[0];
-  return newest === undefined || newest.at === 0 ? undefined : await ready(join(shelf, newest.entry)).catch(() => undefined);
+  return newest === undefined || newest.at === 0 ? undefined : ready(join(shelf, newest.entry)).catch(() => undefined);
 }
 
 async function ready(folder: string): Promise<KernelSource> {
