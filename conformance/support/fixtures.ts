@@ -1,0 +1,138 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test as base, type TestInfo } from "@playwright/test";
+import { Limits } from "../../orchestration/base/deadline.ts";
+import { asSuiteError, SuiteError } from "../../orchestration/base/errors.ts";
+import { AgentClient } from "../../orchestration/guest/agent-client.ts";
+import type { SpawnOptions } from "../../orchestration/guest/spawn-options.ts";
+import { testId } from "../../orchestration/plan/test-id.ts";
+import { EVIDENCE_ANNOTATION, REQUIREMENT_ANNOTATION } from "../../orchestration/record/annotations.ts";
+import type { LeaseGrant } from "../../orchestration/vm/lease.ts";
+import { PoolClient } from "../../orchestration/vm/pool-client.ts";
+import { isRequirementId } from "../catalogue/index.ts";
+import { Domain, type Bus } from "./bus.ts";
+import { guardConsole } from "./console-guard.ts";
+import { Process } from "./process.ts";
+import { explain, stripColours, Transcript } from "./transcript.ts";
+
+export interface SuiteOptions {
+  /** Target id; set by the project. */
+  target: string;
+}
+
+/** A fresh machine, leased for this test alone. */
+export interface LeasedMachine extends LeaseGrant {
+  /** SIGKILL to its QEMU; for canaries. */
+  killQemu(): Promise<void>;
+}
+
+/** Starts a further process in the guest; with other ids if asked. */
+export type Spawn = (options?: SpawnOptions & { readonly label?: string }) => Promise<Process>;
+
+export interface SuiteFixtures {
+  /** What happened on the bus, in words; attached when the test fails. */
+  transcript: Transcript;
+  machine: LeasedMachine;
+  agent: AgentClient;
+  spawn: Spawn;
+  /** A process of uid 0 with all capabilities. */
+  root: Process;
+  /** The kdbusfs mounted at /sys/fs/kdbus; new with each test, as the machine is. */
+  domain: Domain;
+  /** A bus made by `root`, open to everybody. */
+  bus: Bus;
+}
+
+const limits = new Limits(Number(process.env["BUSLAB_SLOWDOWN"] ?? "1"));
+/** On hardware. The machine has answered its pool just before, so this is for a busy host. */
+const AGENT_LIMIT_MS = 2_000;
+const REQUEST_LIMIT_MS = 8_000;
+
+interface SuiteWorkerFixtures {
+  pool: PoolClient;
+}
+
+export const test = base.extend<SuiteOptions & SuiteFixtures, SuiteWorkerFixtures>({
+  target: ["", { option: true }],
+
+  pool: [
+    async ({}, use) => {
+      const path = process.env["BUSLAB_POOL"];
+      if (path === undefined) throw new SuiteError("USAGE", "no machine pool: tests are started by `./buslab run`, not by the runner alone");
+      const pool = await PoolClient.connect(path);
+      await use(pool);
+      await pool.close();
+    },
+    { scope: "worker", timeout: 60_000 },
+  ],
+
+  transcript: async ({}, use) => {
+    await use(new Transcript());
+  },
+
+  machine: async ({ pool, target, transcript }, use, info) => {
+    const grant = await pool.lease(target, idOf(info));
+    info.annotations.push({ type: EVIDENCE_ANNOTATION, description: grant.evidenceDir });
+    try {
+      await use({ ...grant, killQemu: () => pool.killQemu(grant.lease) });
+    } finally {
+      const failed = info.status !== info.expectedStatus;
+      if (failed) await keepStory(info, grant, target, transcript);
+      const report = await pool.release(grant.lease, failed);
+      guardConsole(report);
+    }
+  },
+
+  agent: async ({ machine }, use) => {
+    const agent = await AgentClient.connect(machine.agentSocket, { timeoutMs: limits.ms(AGENT_LIMIT_MS), requestTimeoutMs: limits.ms(REQUEST_LIMIT_MS) });
+    await use(agent);
+    await agent.close();
+  },
+
+  spawn: async ({ agent, transcript }, use) => {
+    let count = 0;
+    await use(async ({ label, ...options } = {}) => {
+      const peer = await agent.spawnPeer(options);
+      return new Process(peer, transcript, label ?? `p${++count}`, options);
+    });
+  },
+
+  root: async ({ spawn }, use) => {
+    await use(await spawn({ label: "root" }));
+  },
+
+  domain: async ({ machine: _machine }, use) => {
+    await use(new Domain("/sys/fs/kdbus"));
+  },
+
+  bus: async ({ domain, root }, use) => {
+    await use(await domain.makeBus(root));
+  },
+});
+
+export { expect };
+
+function idOf(info: TestInfo): string {
+  return testId(info.file, info.titlePath.slice(1));
+}
+
+/** Writes the explanation of the failure where people and the runner's reporters find it. */
+async function keepStory(info: TestInfo, grant: LeaseGrant, target: string, transcript: Transcript): Promise<void> {
+  const requirements = info.annotations.filter((note) => note.type === REQUIREMENT_ANNOTATION).map((note) => note.description ?? "");
+  const text = explain({
+    title: info.title,
+    file: info.file,
+    target,
+    requirements: requirements.filter(isRequirementId),
+    errors: info.errors.map((error) => stripColours(error.message ?? error.value ?? "unknown error")),
+    facts: grant.facts,
+    transcript,
+  });
+  await info.attach("explanation", { body: text, contentType: "text/plain" });
+  try {
+    await mkdir(grant.evidenceDir, { recursive: true });
+    await writeFile(join(grant.evidenceDir, "explanation.txt"), text);
+  } catch (error) {
+    throw asSuiteError(error);
+  }
+}

@@ -1,0 +1,20 @@
+/** The only door for specs: everything a test may use. */
+export * as abi from "../../fixtures/abi/constants.ts";
+export { DecodeError, decodeInfo, decodeItems, decodeList, decodeMessage, decodeStruct, decodeWords, payloadBytes } from "../../fixtures/abi/decode.ts";
+export type { Info, Message, Metadata, Notification, RawItem } from "../../fixtures/abi/decode.ts";
+export { concat, encodeCommand, encodeItems, encodeMessage, encodeStruct, item, later, negotiating, plain, string, words } from "../../fixtures/abi/encode.ts";
+export type { Encoded, Item, Value } from "../../fixtures/abi/encode.ts";
+export { align8, COMMAND_STRUCT, STRUCTS } from "../../fixtures/abi/layout.ts";
+export { Domain, Endpoint, grant, type Bus, type BusOptions, type ConnectOptions, type CustomEndpoint } from "./bus.ts";
+export { Connection, type RawResult, type Received, type RecvOptions } from "./connection.ts";
+export { covers } from "./covers.ts";
+export { BusError, type ErrnoName } from "./errno.ts";
+export { expect, test, type LeasedMachine, type Spawn } from "./fixtures.ts";
+export { expectErrno, expectResult, itemOf, payloadText } from "./matchers.ts";
+export { address, KERNEL_ADDRESS, memory, UNMAPPED, type Memory } from "./memory.ts";
+export type { Destination, MessageOptions } from "./message-options.ts";
+export { SEALS, type Pending, type Process } from "./process.ts";
+export { Addr, Buf, Program, Reg, type Call, type Read } from "../../orchestration/guest/program.ts";
+export { MAP, PROT, resultOf, Script, ScriptResult, type Arg, type CallResult, type SyscallName } from "./script.ts";
+export { Transcript } from "./transcript.ts";
+export { unsupported } from "./unsupported.ts";
