@@ -8,6 +8,10 @@ import type { Target } from "../../orchestration/target/target-id.ts";
 const MAY_VANISH: Readonly<Record<string, string>> = {
   CONFIG_DMIID: "arm64 without EFI has no DMI",
   CONFIG_TIME_NS: "32-bit ARM has no time namespaces",
+  CONFIG_BASE_FULL: "always so since 6.10",
+  CONFIG_AUTOFS4_FS: "an old name of AUTOFS_FS, gone in 6.6",
+  CONFIG_SECURITY_SELINUX_CHECKREQPROT_VALUE: "gone in 6.4, fixed at 0",
+  CONFIG_MICROCODE: "always on since 6.6",
 };
 
 /** Repository paths of the config fragments of a target, in the order in which they are put together. */
