@@ -7,7 +7,7 @@ import type { SpawnOptions } from "../../orchestration/guest/spawn-options.ts";
 import type { RawResult } from "./connection.ts";
 import { describeCommand } from "./describe.ts";
 import { BusError } from "./errno.ts";
-import { address, isMemory, memory, type Memory } from "./memory.ts";
+import { isMemory, memory, type Memory } from "./memory.ts";
 import { describeArg, resultOf, Script, ScriptResult, type Arg, type CallResult, type SyscallName } from "./script.ts";
 import type { Transcript } from "./transcript.ts";
 
@@ -78,7 +78,7 @@ export class Process {
   /** One system call; failures are results. A {@link Memory} as argument stands for its address. */
   async syscall(name: SyscallName, ...args: (Arg | Memory)[]): Promise<CallResult> {
     const script = new Script();
-    const step = script.syscall(name, ...args.map((arg) => (isMemory(arg) ? address(arg) : arg)));
+    const step = script.syscall(name, ...args);
     const result = (await this.run(script)).of(step);
     this.note(`${name}(${args.map((arg) => (isMemory(arg) ? `&${arg.label}` : describeArg(arg))).join(", ")})`, result.errno ?? String(result.value));
     return result;
@@ -106,7 +106,7 @@ export class Process {
 
   /** The step that opens a path for reading and writing; for scripts that go on with the new descriptor. */
   openStep(script: Script, path: Memory, flags: number = O.RDWR | O.CLOEXEC): Call {
-    return script.syscall("openat", AT_FDCWD, address(path), flags, 0);
+    return script.syscall("openat", AT_FDCWD, path, flags, 0);
   }
 
   /** @returns the descriptor @throws BusError */
@@ -130,7 +130,7 @@ export class Process {
   async pipe(): Promise<{ readonly read: number; readonly write: number }> {
     const fds = memory(8, "fds");
     const script = new Script();
-    const step = script.syscall("pipe2", address(fds), O.CLOEXEC);
+    const step = script.syscall("pipe2", fds, O.CLOEXEC);
     const after = script.load(fds);
     const result = await this.run(script);
     expectDone("pipe2", result.of(step));
@@ -142,8 +142,8 @@ export class Process {
   async memfd(content: string | Uint8Array, options: { readonly seals?: number } = {}): Promise<number> {
     const data = memory(content, "content");
     const script = new Script();
-    const create = script.syscall("memfd_create", address(memory("test\0")), MFD.CLOEXEC | MFD.ALLOW_SEALING);
-    const write = script.syscall("pwrite64", resultOf(create), address(data), data.size, 0);
+    const create = script.syscall("memfd_create", memory("test\0"), MFD.CLOEXEC | MFD.ALLOW_SEALING);
+    const write = script.syscall("pwrite64", resultOf(create), data, data.size, 0);
     const seals = options.seals ?? SEALS.ALL;
     const seal = seals === 0 ? undefined : script.syscall("fcntl", resultOf(create), F_ADD_SEALS, seals);
     const result = await this.run(script);
@@ -161,7 +161,7 @@ export class Process {
   async readAt(fd: number, at: number, size: number): Promise<Uint8Array> {
     const data = memory(size);
     const script = new Script();
-    const step = script.syscall("pread64", fd, address(data), size, at);
+    const step = script.syscall("pread64", fd, data, size, at);
     const after = script.load(data);
     const result = await this.run(script);
     const { value, errno } = result.of(step);
@@ -173,7 +173,7 @@ export class Process {
   async read(fd: number, size: number): Promise<Uint8Array> {
     const data = memory(size);
     const script = new Script();
-    const step = script.syscall("read", fd, address(data), size);
+    const step = script.syscall("read", fd, data, size);
     const after = script.load(data);
     const result = await this.run(script);
     const { value, errno } = result.of(step);

@@ -3,7 +3,7 @@ import { errnoName } from "../../orchestration/guest/errno.ts";
 import { Program, type Addr, type Buf, type Call, type Read, type Value } from "../../orchestration/guest/program.ts";
 import type { ProgramResult } from "../../orchestration/guest/program-result.ts";
 import type { SyscallName } from "../../orchestration/guest/syscalls.ts";
-import type { Memory, Source } from "./memory.ts";
+import { isMemory, type Memory, type Source } from "./memory.ts";
 
 export type { SyscallName };
 
@@ -37,13 +37,13 @@ export class Script {
   private readonly placed = new Map<Memory, Addr>();
   private loops = 0;
 
-  syscall(name: SyscallName, ...args: Arg[]): Call {
+  /** A {@link Memory} as argument stands for its address. */
+  syscall(name: SyscallName, ...args: (Arg | Memory)[]): Call {
     return this.program.syscall(name, args.map((arg) => this.value(arg)), { trace: this.loops > 0 });
   }
 
   ioctl(fd: Arg, request: number, argument: Memory | Arg): Call {
-    const pointer = isPlaceable(argument) ? this.place(argument) : this.value(argument);
-    return this.program.ioctl(this.value(fd), request, pointer, { trace: this.loops > 0 });
+    return this.program.ioctl(this.value(fd), request, this.value(argument), { trace: this.loops > 0 });
   }
 
   /** mmap; the result is the address, which `loadSlice` takes as a base. @param keep `process.peer.reserve(size)`: the mapping lives as long as the process */
@@ -111,7 +111,8 @@ export class Script {
     return typeof from === "number" ? from : this.program.load(this.at(from));
   }
 
-  private value(arg: Arg): Value {
+  private value(arg: Arg | Memory): Value {
+    if (isMemory(arg)) return this.place(arg);
     if (typeof arg !== "object" || !("later" in arg)) return arg;
     const source = arg.later as Source;
     return source.kind === "result" ? source.call : this.place(source.memory).plus(source.plus);
@@ -155,16 +156,12 @@ export class ScriptResult {
 
   /** The same in a loop, one a turn; turns whose memory was not readable are left out. */
   allBytes(load: Read): readonly Uint8Array[] {
-    return this.result.allBytes(load);
+    return this.result.allBytes(load).map((bytes) => new Uint8Array(bytes)); // of its own memory, and no Buffer: tests compare it
   }
 }
 
 function outcome(value: bigint, errno: number): CallResult {
   return { value, errno: errno === 0 ? null : errnoName(errno) };
-}
-
-function isPlaceable(value: Memory | Arg): value is Memory {
-  return typeof value === "object" && "encoded" in value;
 }
 
 /** Words of an argument for the transcript. */
