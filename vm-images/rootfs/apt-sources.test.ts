@@ -69,12 +69,19 @@ test("an image takes the release's own suites and the component main", () => {
   assert.deepEqual(sourcesFor("bookworm", host, undefined).map(aptLineOf), [
     "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://mirror.invalid/debian bookworm main",
     "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://mirror.invalid/debian bookworm-updates main",
-    "deb http://mirror.invalid/debian-security bookworm-security main",
+    "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://mirror.invalid/debian-security bookworm-security main",
   ]);
 });
 
+test("an archive the host trusts without a signature stays trusted", () => {
+  const [source] = parseOneLine("deb [trusted=yes] file:///srv/debian bookworm main");
+
+  assert.ok(source !== undefined);
+  assert.equal(aptLineOf(source), "deb [trusted=yes] file:///srv/debian bookworm main");
+});
+
 test("a given mirror replaces the host's, and a wrong one is refused", () => {
-  assert.deepEqual(sourcesFor("bookworm", [], "file:///srv/debian").map(aptLineOf), ["deb file:///srv/debian bookworm main"]);
+  assert.deepEqual(sourcesFor("bookworm", [], "file:///srv/debian").map(aptLineOf), ["deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] file:///srv/debian bookworm main"]);
   assert.throws(() => sourcesFor("bookworm", [], "not an address"), { code: "CONFIG_INVALID", message: /BUSLAB_DEBIAN_MIRROR is "not an address"/ });
 });
 

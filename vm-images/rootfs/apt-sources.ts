@@ -2,6 +2,9 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { SuiteError } from "../../orchestration/base/errors.ts";
 
+/** Of the package debian-archive-keyring. */
+const DEBIAN_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
 /** One archive and one suite of an apt configuration. */
 export interface AptSource {
   readonly uri: string;
@@ -76,10 +79,10 @@ export function sourcesFor(codename: string, host: readonly AptSource[], mirror:
   return [...unique.values()];
 }
 
-/** The source as one line of sources.list. */
+/** The source as one line of sources.list; without a keyring of its own it must be signed by Debian's. */
 export function aptLineOf(source: AptSource): string {
-  const options = [source.signedBy === undefined ? "" : `signed-by=${source.signedBy}`, source.trusted === true ? "trusted=yes" : ""].filter((option) => option !== "");
-  return ["deb", ...(options.length > 0 ? [`[${options.join(" ")}]`] : []), source.uri, source.suite, ...source.components].join(" ");
+  const option = source.trusted === true ? "trusted=yes" : `signed-by=${source.signedBy ?? DEBIAN_KEYRING}`;
+  return ["deb", `[${option}]`, source.uri, source.suite, ...source.components].join(" ");
 }
 
 function withOptions(source: AptSource, signedBy: string | undefined, trusted: string | undefined): AptSource {
