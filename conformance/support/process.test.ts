@@ -16,7 +16,7 @@ import { resultOf, Script } from "./script.ts";
 import { Transcript } from "./transcript.ts";
 
 /** The agent runs on this host as it does in a guest; nothing of the bus is needed to try the scripts. */
-const host: { folder: string; agent?: AgentClient; stop?: () => void } = { folder: "" };
+const host: { folder: string; agent: AgentClient | undefined; stop?: () => void } = { folder: "", agent: undefined };
 
 before(async () => {
   const arch = Object.values(ARCHES).find(isNative);
