@@ -7,7 +7,7 @@ export interface GuestAgent {
   /** After a clone: new entropy and the time of day. Without it clones give equal random numbers and a standing clock. */
   restored(options: { readonly seed: Uint8Array; readonly unixMs: number; readonly timeoutMs: number }): Promise<void>;
   exec(argv: readonly string[], options: { readonly timeoutMs: number }): Promise<GuestExit>;
-  writeFile(path: string, data: Uint8Array, options: { readonly timeoutMs: number; readonly mode?: number }): Promise<void>;
+  writeFile(path: string, data: Uint8Array, options: { readonly timeoutMs: number; readonly mode?: number; /** one write(2) to a file of /proc, /sys or /dev */ readonly control?: boolean }): Promise<void>;
   readFile(path: string, options: { readonly timeoutMs: number }): Promise<Uint8Array>;
   /** Loads a module file that is already in the guest. @throws GUEST_REFUSED naming the errno */
   insmod(path: string, options: { readonly timeoutMs: number }): Promise<void>;

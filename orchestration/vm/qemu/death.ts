@@ -5,6 +5,8 @@ export interface EndSigns {
   readonly signal: NodeJS.Signals | null;
   /** `reason` of QEMU's SHUTDOWN event, when one came. */
   readonly shutdownReason: string | undefined;
+  /** What the host did to the guest before it ended, e.g. a full disk. */
+  readonly trouble?: string | undefined;
   readonly endedByUs: boolean;
   /** Last part of the kernel console. */
   readonly console: string;
@@ -18,6 +20,7 @@ const CRASH_SIGNALS: readonly string[] = ["SIGABRT", "SIGSEGV", "SIGBUS", "SIGIL
 export function classifyDeath(signs: EndSigns): MachineDeath {
   const says = signs.qemuSays === "" ? "" : `: ${signs.qemuSays.slice(-600)}`;
   if (signs.endedByUs) return { kind: "killed", detail: "ended by the machine pool" };
+  if (signs.trouble !== undefined) return { kind: "qemu-failed", detail: signs.trouble };
   if (signs.signal !== null) {
     return CRASH_SIGNALS.includes(signs.signal)
       ? { kind: "qemu-failed", detail: `QEMU crashed with ${signs.signal}${says}` }

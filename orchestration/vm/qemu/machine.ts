@@ -74,13 +74,15 @@ export class QemuMachine implements Machine {
     if (options.restoreFrom !== undefined) files.push(openSync(options.restoreFrom, "r"));
     let child: ChildProcess;
     try {
-      child = spawnTied(argv, { stdio: ["pipe", ...files] });
+      // TMPDIR: what a clone writes to its disk goes to an unlinked file there, not to a /tmp that may be RAM
+      child = spawnTied(argv, { stdio: ["pipe", ...files], env: { ...process.env, TMPDIR: options.dir } });
     } finally {
       for (const file of files) closeSync(file);
     }
     child.stdin?.on("error", () => undefined); // EPIPE of a machine that died; its death is told by `dead`
 
     let shutdownReason: string | undefined;
+    let trouble: string | undefined;
     const place = { consoleLog };
     let machine: QemuMachine | undefined;
     const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
@@ -92,6 +94,7 @@ export class QemuMachine implements Machine {
         code,
         signal,
         shutdownReason,
+        trouble,
         endedByUs: machine?.endedByUs ?? false,
         console: await tail(machine?.consoleLog ?? place.consoleLog),
         qemuSays: (await tail(qemuLog)).trim(),
@@ -112,6 +115,10 @@ export class QemuMachine implements Machine {
       });
       monitor.onEvent(({ event, data }) => {
         if (event === "SHUTDOWN") shutdownReason = String(data["reason"] ?? "");
+        if (event !== "BLOCK_IO_ERROR") return;
+        // QEMU would stop the guest and wait for space for ever; ended now, it is told from a hanging kernel
+        trouble = `the guest's disk could not be written or read on the host (${data["nospace"] === true ? "no space left" : String(data["reason"] ?? "input/output error")})`;
+        killGroup(child);
       });
       machine = new QemuMachine(options.name, child, agentSocket, consoleLog, printable(argv), monitor, dead, [agentSocket, monitorSocket]);
       if (options.restoreFrom !== undefined) {
