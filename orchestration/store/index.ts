@@ -1,0 +1,26 @@
+import { migrate } from "./migrate.ts";
+import { openPglite } from "./pglite.ts";
+import { openPostgres } from "./postgres.ts";
+import type { Store } from "./store.ts";
+
+export { ingestRun, type Ingested } from "./ingest.ts";
+export { listRuns, verdictOfRun, type RunRow } from "./queries/runs.ts";
+export { renderReport } from "./report.ts";
+export type { Store } from "./store.ts";
+
+/**
+ * Opens the results database and brings its schema up to date: PostgreSQL where BUSLAB_DATABASE_URL names one, else the
+ * embedded one below BUSLAB_HOME.
+ * @throws STORE_LOCKED | STORE_FAILED | HOST_DISK_FULL
+ */
+export async function openStore(): Promise<Store> {
+  const url = process.env["BUSLAB_DATABASE_URL"];
+  const store = url === undefined || url === "" ? await openPglite() : await openPostgres(url);
+  try {
+    await migrate(store.db);
+    return store;
+  } catch (error) {
+    await store[Symbol.asyncDispose]();
+    throw error;
+  }
+}
