@@ -116,6 +116,12 @@ export class Connection {
     return received(slice, command.msg, command.dropped_msgs);
   }
 
+  /** Waits until something is there, then RECV. @throws BusError EAGAIN if nothing came in time */
+  async recvWithin(ms: number, options: RecvOptions = {}): Promise<Received> {
+    await this.poll(ms, POLLIN);
+    return this.recv(options);
+  }
+
   /** RECV with PEEK; the slice counts as handed out, so it must be freed if the message is dropped. */
   peek(options: RecvOptions = {}): Promise<Received> {
     return this.recv({ keep: true, ...options, flags: abi.RECV.PEEK | (options.flags ?? 0n) });
@@ -265,7 +271,7 @@ export class Connection {
   }
 
   /** poll(2) on the handle. @returns revents, 0 after `timeoutMs` without any */
-  poll(timeoutMs = 0, events = 0x1 | 0x4): Promise<number> {
+  poll(timeoutMs = 0, events = POLLIN | POLLOUT): Promise<number> {
     return this.process.poll(this.fd, events, timeoutMs);
   }
 
@@ -367,6 +373,7 @@ function describeReceived(slice: Uint8Array): string {
 }
 
 const MSG_ADDRESS_AT = 24;
+const [POLLIN, POLLOUT] = [0x1, 0x4];
 
 function pointAt(command: Encoded, message: Memory): Encoded {
   const { bytes, patches } = command;

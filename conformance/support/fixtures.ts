@@ -9,7 +9,7 @@ import { testId } from "../../orchestration/plan/test-id.ts";
 import { EVIDENCE_ANNOTATION, REQUIREMENT_ANNOTATION } from "../../orchestration/record/annotations.ts";
 import type { LeaseGrant } from "../../orchestration/vm/lease.ts";
 import { PoolClient } from "../../orchestration/vm/pool-client.ts";
-import { isRequirementId } from "../catalogue/index.ts";
+import { GENERATIONS, isRequirementId, type Generation } from "../catalogue/index.ts";
 import { Domain, type Bus } from "./bus.ts";
 import { guardConsole } from "./console-guard.ts";
 import { Process } from "./process.ts";
@@ -39,6 +39,10 @@ export interface SuiteFixtures {
   root: Process;
   /** The kdbusfs mounted at /sys/fs/kdbus; new with each test, as the machine is. */
   domain: Domain;
+  /** Mounts a further, empty domain. */
+  mountDomain: (target?: string) => Promise<Domain>;
+  /** The generation that the subject is judged by. */
+  generation: Generation;
   /** A bus made by `root`, open to everybody. */
   bus: Bus;
 }
@@ -103,6 +107,20 @@ export const test = base.extend<SuiteOptions & SuiteFixtures, SuiteWorkerFixture
 
   domain: async ({ machine: _machine }, use) => {
     await use(new Domain("/sys/fs/kdbus"));
+  },
+
+  mountDomain: async ({ agent }, use) => {
+    let count = 0;
+    await use(async (target = `/run/kdbus-${++count}`) => {
+      await agent.mount({ source: "kdbusfs", target, type: "kdbusfs", makeTarget: true });
+      return new Domain(target);
+    });
+  },
+
+  generation: async ({ machine }, use) => {
+    const known = GENERATIONS.find((name) => name === machine.facts["generation"]);
+    if (known === undefined) throw new SuiteError("GENERATION_UNKNOWN", `the generation of the subject is "${String(machine.facts["generation"])}"`);
+    await use(known);
   },
 
   bus: async ({ domain, root }, use) => {

@@ -9,7 +9,9 @@ export { Domain, Endpoint, grant, type Bus, type BusOptions, type ConnectOptions
 export { Connection, type RawResult, type Received, type RecvOptions } from "./connection.ts";
 export { covers } from "./covers.ts";
 export { BusError, type ErrnoName } from "./errno.ts";
+export { listDirectory, openFds, stat, type DirectoryEntry, type FileStatus } from "./files.ts";
 export { expect, test, type LeasedMachine, type Spawn } from "./fixtures.ts";
+export { detectSigns, type GenerationSigns } from "./generation.ts";
 export { expectErrno, expectResult, itemOf, payloadText } from "./matchers.ts";
 export { address, KERNEL_ADDRESS, memory, UNMAPPED, type Memory } from "./memory.ts";
 export type { Destination, MessageOptions } from "./message-options.ts";

@@ -10,6 +10,7 @@ import { silent } from "../../orchestration/base/progress.ts";
 import { AgentClient } from "../../orchestration/guest/agent-client.ts";
 import { ARCHES, isNative } from "../../orchestration/target/arches.ts";
 import { buildAgent } from "../../vm-images/agent/build.ts";
+import { listDirectory, openFds, stat } from "./files.ts";
 import { address, memory, UNMAPPED } from "./memory.ts";
 import { Process, SEALS } from "./process.ts";
 import { resultOf, Script } from "./script.ts";
@@ -161,4 +162,21 @@ test("a deadline lies where the guest's clock will be", async () => {
   const deadline = await process.deadlineNs(1000);
   const now = await process.monotonicNs();
   assert.ok(deadline - now > 900_000_000n && deadline - now <= 1_000_000_000n, `${deadline - now} ns`);
+});
+
+test("files and directories are seen as the process sees them", async () => {
+  const process = await make();
+  const [byPath, byFd] = [await stat(process, "/proc/self/status"), await stat(process, await process.open("/dev/null"))];
+  assert.deepEqual([byPath.kind, byPath.mode, byPath.links], ["file", 0o444, 1]);
+  assert.equal(byFd.mode, 0o666);
+  await assert.rejects(stat(process, "/no/such"), { errno: "ENOENT" });
+  const entries = await listDirectory(process, "/proc/self");
+  assert.equal(entries.find((entry) => entry.name === "fd")?.kind, "directory");
+});
+
+test("open descriptors are counted without the one that counts", async () => {
+  const process = await make();
+  const before = await openFds(process);
+  const { read, write } = await process.pipe();
+  assert.deepEqual(await openFds(process), [...before, read, write].sort((a, b) => a - b));
 });
