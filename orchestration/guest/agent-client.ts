@@ -53,8 +53,7 @@ export class AgentClient implements AsyncDisposable {
     return syscallArch(this.info.machine, this.info.bits);
   }
 
-  /** @returns the round trip in milliseconds */
-  async ping(options: Timeout = {}): Promise<number> {
+  async ping(options: Timeout = {}): Promise<void> {
     return machine.ping(this.channel, this.limit(options));
   }
 
@@ -74,6 +73,7 @@ export class AgentClient implements AsyncDisposable {
     return machine.exec(this.channel, argv, options, this.limit(options));
   }
 
+  /** Makes the file and missing folders; nothing when `control` is set. */
   writeFile(path: string, data: Uint8Array | string, options: Timeout & machine.WriteOptions = {}): Promise<void> {
     return machine.writeFile(this.channel, path, data, options, this.limit(options));
   }
@@ -126,7 +126,7 @@ export class AgentClient implements AsyncDisposable {
 
   /** Writes a letter to /proc/sysrq-trigger; `c` crashes the kernel, then this rejects with GUEST_LOST or GUEST_TIMEOUT. */
   sysrq(letter: string, options: Timeout = {}): Promise<void> {
-    return this.writeFile("/proc/sysrq-trigger", letter, { ...options, special: true });
+    return this.writeFile("/proc/sysrq-trigger", letter, { ...options, control: true });
   }
 
   /** Requests and answers so far, the last ones: evidence. */

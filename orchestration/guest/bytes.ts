@@ -95,7 +95,7 @@ export class ByteReader {
 
   raw(length: number): Uint8Array {
     const at = this.step(length);
-    return this.bytes.slice(at, at + length);
+    return new Uint8Array(this.bytes.subarray(at, at + length)); // a copy: slice of a Buffer would be a view
   }
 
   text(): string {

@@ -84,18 +84,19 @@ export class Channel {
   request(type: number, payload: Uint8Array, what: string, timeoutMs: number): Promise<Uint8Array> {
     if (this.end !== undefined) return Promise.reject(this.after(what, this.end));
     const request = this.nextRequest++;
+    const caller = new Error(); // an error made when the answer comes would not tell which test asked
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.waiting.delete(request); // a late answer is dropped
         this.note(`!! ${what}: no answer within ${timeoutMs} ms`);
-        reject(new SuiteError("GUEST_TIMEOUT", `${what}: the agent did not answer within ${timeoutMs} ms`));
+        reject(from(caller, new SuiteError("GUEST_TIMEOUT", `${what}: the agent did not answer within ${timeoutMs} ms`)));
       }, timeoutMs);
       const settle = (): void => clearTimeout(timer);
       this.waiting.set(request, {
         what,
         sentMs: nowMs(),
         resolve: (bytes) => (settle(), resolve(bytes)),
-        reject: (error) => (settle(), reject(error)),
+        reject: (error) => (settle(), reject(from(caller, error))),
       });
       this.note(`>> ${request} ${what} (${payload.length} bytes)`);
       this.write(type, request, payload);
@@ -178,6 +179,11 @@ export class Channel {
     this.lines.push(`${(nowMs() - this.startMs).toFixed(1)} ${line}`);
     if (this.lines.length > TRANSCRIPT_LINES) this.lines.splice(0, this.lines.length - TRANSCRIPT_LINES);
   }
+}
+
+function from(caller: Error, error: Error): Error {
+  error.stack = `${error.name}: ${error.message}\n${(caller.stack ?? "").split("\n").slice(2).join("\n")}`;
+  return error;
 }
 
 /** QEMU makes the socket when it starts, so a missing one is waited for. */

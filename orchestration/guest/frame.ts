@@ -140,7 +140,7 @@ function parse(bytes: Uint8Array): Frame | number {
     number: buffer.readUInt32LE(8),
     request: buffer.readUInt32LE(12),
     type: buffer.readUInt16LE(16),
-    payload: bytes.slice(HEADER_BYTES, HEADER_BYTES + length),
+    payload: new Uint8Array(bytes.subarray(HEADER_BYTES, HEADER_BYTES + length)),
   };
 }
 

@@ -1,4 +1,3 @@
-import { nowMs } from "../base/deadline.ts";
 import { SuiteError } from "../base/errors.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import type { Channel } from "./channel.ts";
@@ -10,6 +9,7 @@ export const SEED_BYTES = 64;
 const CHUNK_BYTES = 1024 * 1024;
 const KEEP_OUTPUT_BYTES = 8 * 1024 * 1024;
 const GRACE_MS = 5000;
+const WRITE = { TRUNCATE: 1, CREATE: 2, PARENTS: 4, CONTROL: 8 } as const;
 
 export interface GuestInfo {
   readonly sysname: string;
@@ -43,10 +43,8 @@ export interface ExecInput {
 export interface WriteOptions {
   /** Default 0o644 for a new file. */
   readonly mode?: number;
-  /** Makes missing folders. */
-  readonly parents?: boolean;
-  /** A file of /proc or /sys: one write, nothing made or emptied. */
-  readonly special?: boolean;
+  /** One write(2) to a file of /proc, /sys or /dev: nothing is made or emptied. */
+  readonly control?: boolean;
 }
 
 export interface MountOptions {
@@ -81,12 +79,10 @@ export async function info(channel: Channel, timeoutMs: number): Promise<GuestIn
   return { sysname, release, version, machine, nodename, pageSize: r.u32(), bits: r.u32(), agentPid: r.u32() };
 }
 
-export async function ping(channel: Channel, timeoutMs: number): Promise<number> {
-  const start = nowMs();
+export async function ping(channel: Channel, timeoutMs: number): Promise<void> {
   const echo = new ByteWriter().u64(process.hrtime.bigint()).done();
   const answer = await channel.request(FRAME.PING, echo, "ping", timeoutMs);
   if (Buffer.compare(answer, echo) !== 0) throw new SuiteError("GUEST_PROTOCOL", "the agent's answer to a ping was not its echo");
-  return nowMs() - start;
 }
 
 export async function restored(channel: Channel, unixMs: number, seed: Uint8Array, timeoutMs: number): Promise<void> {
@@ -116,9 +112,9 @@ export async function writeFile(channel: Channel, path: string, data: Uint8Array
   const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
   let at = 0;
   do {
-    const chunk = options.special === true ? bytes : bytes.subarray(at, at + CHUNK_BYTES);
+    const chunk = options.control === true ? bytes : bytes.subarray(at, at + CHUNK_BYTES);
     const first = at === 0;
-    const flags = options.special === true ? 8 : (first ? 1 : 0) | (first ? 2 : 0) | (first && options.parents === true ? 4 : 0);
+    const flags = options.control === true ? WRITE.CONTROL : first ? WRITE.TRUNCATE | WRITE.CREATE | WRITE.PARENTS : 0;
     const out = new ByteWriter().text(path).u32(options.mode ?? 0o644).u32(flags).u64(at).raw(chunk);
     await worker(channel, FRAME.WRITE_FILE, out, `write ${path} at ${at}`, timeoutMs);
     at += chunk.length;

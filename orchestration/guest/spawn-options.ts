@@ -8,6 +8,8 @@ export interface CapabilitySets {
   /** Capabilities that remain in the bounding set. */
   readonly bounding?: bigint;
   readonly ambient?: bigint;
+  /** Taken from all sets, the bounding set included. */
+  readonly drop?: bigint;
 }
 
 export interface Ids {
@@ -146,6 +148,7 @@ function capabilities(out: ByteWriter, sets: CapabilitySets): void {
   const all = [sets.effective, sets.permitted, sets.inheritable, sets.bounding, sets.ambient];
   out.u32(all.reduce((which, set, i) => which | (set === undefined ? 0 : 1 << i), 0));
   for (const set of all) out.u64(set ?? 0n);
+  out.u64(sets.drop ?? 0n);
 }
 
 function mask(namespaces: readonly Namespace[]): number {

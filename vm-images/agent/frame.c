@@ -298,10 +298,14 @@ void link_service(void)
 		if (n < 0 && errno == EAGAIN)
 			return;
 		if (n <= 0) {
-			/* a virtio port reads 0 while no host is connected */
+			/*
+			 * A virtio port reads 0 while no host is connected. The
+			 * kernel may tell so after the next client's SYNC was
+			 * read and answered, before it learns of that client:
+			 * what waits to be written stays, a SYNC clears it.
+			 */
 			conn.hunting = true;
 			conn.in.len = 0;
-			conn.out.len = 0;
 			if (!conn.is_port)
 				link_drop();
 			return;

@@ -311,10 +311,6 @@ static void interpret(struct run *run, struct slot *slot)
 		slot->op = step->op;
 		slot->executed = ++run->executed;
 		run->next = run->pc + 1;
-		if (run->expired) {
-			run_end(run, RUN_DEADLINE, 0);
-			return;
-		}
 		/* the mask need not be saved: the handler does not change it */
 		if (sigsetjmp(run->trap, 0)) {
 			run->trapping = false;
@@ -326,6 +322,8 @@ static void interpret(struct run *run, struct slot *slot)
 				flow(run, step);
 			run->trapping = false;
 		}
+		if (run->expired)
+			run_end(run, RUN_DEADLINE, 0);
 		if (run->next == UINT32_MAX)
 			return;
 		run->pc = run->next;

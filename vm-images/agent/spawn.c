@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/securebits.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <signal.h>
@@ -204,6 +205,7 @@ static void namespaces(const uint8_t *options, size_t len, bool must_fork)
 {
 	struct reader r;
 	uint64_t flags = OPTION(SP_NAMESPACES) ? read_u64(&r) : 0, joined = 0;
+	int self;
 	pid_t pid;
 
 	for (int i = 0; option(options, len, SP_JOIN, i, &r); i++) {
@@ -232,11 +234,16 @@ static void namespaces(const uint8_t *options, size_t len, bool must_fork)
 		die("making / private");
 	if (!must_fork && !((flags | joined) & (CLONE_NEWPID | CLONE_NEWTIME)))
 		return;
+	self = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	pid = fork();
-	if (pid < 0)
+	if (self < 0 || pid < 0)
 		die("fork");
 	if (pid)
 		_exit(0);
+	/* not before the supervisor is our parent: a death signal asked for earlier would come now */
+	while (poll(&(struct pollfd){ .fd = self, .events = POLLIN }, 1, -1) < 0 && errno == EINTR)
+		;
+	close(self);
 }
 
 static void place(const uint8_t *options, size_t len)
@@ -287,16 +294,20 @@ static void label(const uint8_t *options, size_t len, uint32_t when, int fds[8])
 		closep(&fds[i]);
 }
 
-/* u32 which (1 effective, 2 permitted, 4 inheritable, 8 bounding, 16 ambient), then these five u64 */
+/*
+ * u32 which (1 effective, 2 permitted, 4 inheritable, 8 bounding, 16 ambient), then these
+ * five u64, then u64 what is taken from all sets
+ */
 static void capabilities(struct reader *r)
 {
 	uint32_t which = read_u32(r);
-	uint64_t set[5];
+	uint64_t set[5], drop;
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2];
 
 	for (int i = 0; i < 5; i++)
 		set[i] = read_u64(r);
+	drop = read_u64(r);
 	if (syscall(SYS_capget, &head, data) < 0)
 		die("capget");
 	for (int i = 0; i < 2; i++) {
@@ -306,6 +317,9 @@ static void capabilities(struct reader *r)
 			data[i].permitted = (uint32_t)(set[1] >> 32 * i);
 		if (which & 4)
 			data[i].inheritable = (uint32_t)(set[2] >> 32 * i);
+		data[i].permitted &= ~(uint32_t)(drop >> 32 * i);
+		data[i].inheritable &= ~(uint32_t)(drop >> 32 * i);
+		data[i].effective &= ~(uint32_t)(drop >> 32 * i);
 		if (!(which & 1)) /* what is not permitted cannot be effective */
 			data[i].effective &= data[i].permitted;
 	}
@@ -319,11 +333,12 @@ static void capabilities(struct reader *r)
 static void bound(struct reader r)
 {
 	uint32_t which = read_u32(&r);
-	uint64_t keep = 0;
+	uint64_t set[6], keep;
 
-	for (int i = 0; i < 4; i++)
-		keep = read_u64(&r);
-	for (unsigned int cap = 0; which & 8 && cap < 64 && prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+	for (int i = 0; i < 6; i++)
+		set[i] = read_u64(&r);
+	keep = (which & 8 ? set[3] : ~0ull) & ~set[5];
+	for (unsigned int cap = 0; cap < 64 && prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
 		if (!(keep >> cap & 1) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
 			die("dropping capability %u from the bounding set", cap);
 }
