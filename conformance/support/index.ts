@@ -2,7 +2,7 @@
 export * as abi from "../../fixtures/abi/constants.ts";
 export { DecodeError, decodeInfo, decodeItems, decodeList, decodeMessage, decodeStruct, decodeWords, payloadBytes } from "../../fixtures/abi/decode.ts";
 export type { Info, Message, Metadata, Notification, RawItem } from "../../fixtures/abi/decode.ts";
-export { concat, encodeCommand, encodeItems, encodeMessage, encodeStruct, item, later, negotiating, plain, string, words } from "../../fixtures/abi/encode.ts";
+export { concat, encodeCommand, encodeItems, encodeMessage, encodeStruct, item, later, negotiating, overwrite, plain, string, words } from "../../fixtures/abi/encode.ts";
 export type { Encoded, Item, Value } from "../../fixtures/abi/encode.ts";
 export { align8, COMMAND_STRUCT, STRUCTS } from "../../fixtures/abi/layout.ts";
 export { Domain, Endpoint, grant, type Bus, type BusOptions, type ConnectOptions, type CustomEndpoint } from "./bus.ts";

@@ -81,6 +81,6 @@ export function explain(failure: Failure): string {
 }
 
 export function stripColours(text: string): string {
-  // eslint-disable-next-line no-control-regex -- the runner colours its messages with escape sequences
+   
   return text.replace(/\u001b\[[0-9;]*m/g, "");
 }
