@@ -14,6 +14,8 @@ import { runRunner, type RunnerOptions } from "./runner.ts";
 export interface GenerationFinding {
   readonly detected: "2015-03" | "2015-08" | "unknown";
   readonly signs: Readonly<Record<string, string>>;
+  /** What the kernel reported while it was asked. */
+  readonly events?: readonly KernelEvent[];
 }
 
 /** A target that is ready to be tested. `T` is whatever the pool needs of it. */
@@ -51,6 +53,8 @@ export interface PoolOptions<T> {
   readonly folder: RunFolder;
   readonly slowdown: number;
   readonly appendRecord: (fields: RecordFields) => void;
+  /** Takes what a machine's kernel said before any test had it. */
+  readonly onTargetEvents: (target: string, events: readonly KernelEvent[]) => void;
 }
 
 export interface RunOptions<T> {
@@ -82,20 +86,23 @@ export async function runAll<T>(options: RunOptions<T>): Promise<{ readonly inte
 
   const startedMs = new Map<string, number>();
   const ready = new Map<string, Ready<T>>();
+  const events = new TargetEvents();
   for (const target of plan.targets) {
     startedMs.set(target, nowMs());
     const spent = { build: 0, boot: 0 };
-    const end = (ended: "failed" | "interrupted", error: RecordOf<"target-end">["error"], events: readonly KernelEvent[] = []): void =>
-      writer.append({ type: "target-end", target, ended, error, events: [...events], durationsMs: { ...spent, run: 0, total: elapsed(startedMs, target) } });
+    const end = (ended: "failed" | "interrupted", error: RecordOf<"target-end">["error"]): void =>
+      writer.append({ type: "target-end", target, ended, error, events: events.of(target), durationsMs: { ...spent, run: 0, total: elapsed(startedMs, target) } });
     if (signal.aborted) {
       end("interrupted", null);
       continue;
     }
     try {
       const up = await options.bringUp(target, { folder, progress: options.progress, signal, spent });
+      const { detected, signs, events: whileAsked = [] } = up.generation;
+      events.add(target, [...up.events, ...whileAsked]);
       writer.append({ type: "target-begin", target, accel: up.accel, artifacts: up.artifacts });
-      for (const [name, value] of Object.entries({ ...up.facts, generation: up.generation })) writer.append({ type: "fact", target, name, value });
-      if (up.generation.detected === "unknown" && plan.generation === "auto") end("failed", errorRecord(generationUnknown(up.generation)), up.events);
+      for (const [name, value] of Object.entries({ ...up.facts, generation: { detected, signs } })) writer.append({ type: "fact", target, name, value });
+      if (up.generation.detected === "unknown" && plan.generation === "auto") end("failed", errorRecord(generationUnknown(up.generation)));
       else ready.set(target, up);
     } catch (thrown) {
       if (signal.aborted) end("interrupted", null);
@@ -103,11 +110,11 @@ export async function runAll<T>(options: RunOptions<T>): Promise<{ readonly inte
     }
   }
 
-  if (ready.size > 0 && !signal.aborted) await runTests(options, ready, writer);
+  if (ready.size > 0 && !signal.aborted) await runTests(options, ready, writer, events);
   for (const [target, up] of ready) {
     const total = elapsed(startedMs, target);
     const run = Math.max(0, total - up.durationsMs.build - up.durationsMs.boot);
-    writer.append({ type: "target-end", target, ended: signal.aborted ? "interrupted" : "complete", error: null, events: [...up.events], durationsMs: { ...up.durationsMs, run, total } });
+    writer.append({ type: "target-end", target, ended: signal.aborted ? "interrupted" : "complete", error: null, events: events.of(target), durationsMs: { ...up.durationsMs, run, total } });
   }
   if (writer.failure !== undefined) writer.append({ type: "run-error", target: null, code: writer.failure.code, message: writer.failure.message });
   writer.append({ type: "run-end", ended: signal.aborted ? "interrupted" : "complete" });
@@ -115,7 +122,7 @@ export async function runAll<T>(options: RunOptions<T>): Promise<{ readonly inte
 }
 
 /** Everything between the pool's start and its end; errors become records. */
-async function runTests<T>(options: RunOptions<T>, ready: ReadonlyMap<string, Ready<T>>, writer: RecordWriter): Promise<void> {
+async function runTests<T>(options: RunOptions<T>, ready: ReadonlyMap<string, Ready<T>>, writer: RecordWriter, events: TargetEvents): Promise<void> {
   const { plan, folder } = options;
   const tests = new Map([...ready].map(([target, up]) => [target, testsFor(plan, up.generation)]));
   const planned = [...tests.values()].reduce((sum, own) => sum + own.length, 0);
@@ -131,6 +138,7 @@ async function runTests<T>(options: RunOptions<T>, ready: ReadonlyMap<string, Re
       folder,
       slowdown,
       appendRecord: (fields) => writer.append(fields),
+      onTargetEvents: (target, found) => events.add(target, found),
     });
     follower.start();
     const end = await runRunner({
@@ -155,6 +163,21 @@ async function runTests<T>(options: RunOptions<T>, ready: ReadonlyMap<string, Re
     const error = asSuiteError(thrown);
     writer.append({ type: "run-error", target: null, code: error.code, message: [error.message, error.details ?? ""].join("\n").trim() });
     step.fail(error.message);
+  }
+}
+
+/** Kernel reports outside of tests, each once: every clone of a template repeats what the template said. */
+class TargetEvents {
+  private readonly byTarget = new Map<string, Map<string, KernelEvent>>();
+
+  add(target: string, events: readonly KernelEvent[]): void {
+    const known = this.byTarget.get(target) ?? new Map<string, KernelEvent>();
+    for (const event of events) if (!known.has(event.fingerprint)) known.set(event.fingerprint, event);
+    this.byTarget.set(target, known);
+  }
+
+  of(target: string): KernelEvent[] {
+    return [...(this.byTarget.get(target)?.values() ?? [])];
   }
 }
 

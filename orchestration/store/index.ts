@@ -1,9 +1,11 @@
+import { basename, resolve } from "node:path";
+import { ingestRun as ingestInto, type Ingested } from "./ingest.ts";
 import { migrate } from "./migrate.ts";
 import { openPglite } from "./pglite.ts";
 import { openPostgres } from "./postgres.ts";
 import type { Store } from "./store.ts";
 
-export { ingestRun, type Ingested } from "./ingest.ts";
+export type { Ingested } from "./ingest.ts";
 export { listRuns, verdictOfRun, type RunRow } from "./queries/runs.ts";
 export { renderReport } from "./report.ts";
 export type { Store } from "./store.ts";
@@ -23,4 +25,10 @@ export async function openStore(): Promise<Store> {
     await store[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** Opens the results database, copies the run of a folder into it and closes it. The folder's name is the run's id. */
+export async function ingestRun(runDir: string): Promise<Ingested> {
+  await using store = await openStore();
+  return await ingestInto(store.db, basename(resolve(runDir)), runDir);
 }
