@@ -6,7 +6,8 @@ export { concat, encodeCommand, encodeItems, encodeMessage, encodeStruct, item, 
 export type { Encoded, Item, Value } from "../../fixtures/abi/encode.ts";
 export { align8, COMMAND_STRUCT, STRUCTS } from "../../fixtures/abi/layout.ts";
 export { Domain, Endpoint, grant, type Bus, type BusOptions, type ConnectOptions, type CustomEndpoint } from "./bus.ts";
-export { Connection, type RawResult, type Received, type RecvOptions } from "./connection.ts";
+export { Connection, type Received, type RecvOptions } from "./connection.ts";
+export type { RawResult } from "./handle.ts";
 export { covers } from "./covers.ts";
 export { BusError, type ErrnoName } from "./errno.ts";
 export { listDirectory, openFds, stat, type DirectoryEntry, type FileStatus } from "./files.ts";

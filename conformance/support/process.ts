@@ -4,7 +4,7 @@ import { errnoName } from "../../orchestration/guest/errno.ts";
 import type { Peer, Started } from "../../orchestration/guest/peer.ts";
 import type { Call } from "../../orchestration/guest/program.ts";
 import type { SpawnOptions } from "../../orchestration/guest/spawn-options.ts";
-import type { RawResult } from "./connection.ts";
+import type { RawResult } from "./handle.ts";
 import { describeCommand } from "./describe.ts";
 import { BusError } from "./errno.ts";
 import { isMemory, memory, type Memory } from "./memory.ts";
