@@ -302,9 +302,9 @@ void link_service(void)
 			 * A virtio port reads 0 while no host is connected. The
 			 * kernel may tell so after the next client's SYNC was
 			 * read and answered, before it learns of that client:
-			 * what waits to be written stays, a SYNC clears it.
+			 * so what waits to be written stays, and the link does
+			 * not hunt again. The next SYNC clears both.
 			 */
-			conn.hunting = true;
 			conn.in.len = 0;
 			if (!conn.is_port)
 				link_drop();
