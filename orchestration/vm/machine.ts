@@ -22,6 +22,8 @@ export interface Machine extends AsyncDisposable {
   murder(): void;
   /** Makes the kernel print all tasks and locks on the console although the agent is silent; false when it cannot. */
   dumpTasks(): Promise<boolean>;
+  /** A non-maskable interrupt: the last question to a kernel that spins with interrupts off; false when it cannot. */
+  interruptHard(): Promise<boolean>;
   /** Opens a port of 127.0.0.1 that leads to the guest's sshd. @throws QMP_FAILED */
   forwardSsh(): Promise<number>;
   /** Moves the console log; the machine goes on writing to it. */

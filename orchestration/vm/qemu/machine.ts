@@ -180,8 +180,7 @@ export class QemuMachine implements Machine {
     }
   }
 
-  /** A non-maskable interrupt: the last question to a kernel that spins with interrupts off; it panics with its stack. */
-  async nmi(): Promise<boolean> {
+  async interruptHard(): Promise<boolean> {
     return await this.monitor.send("inject-nmi").then(
       () => true,
       () => false,

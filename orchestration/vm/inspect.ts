@@ -1,0 +1,157 @@
+import { open, statfs, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Limits } from "../base/deadline.ts";
+import type { KernelEvent, MachineDeath } from "../record/v1.ts";
+import type { ConnectAgent, GuestAgent } from "./guest-agent.ts";
+import { takeTaint } from "./guest-steps.ts";
+import type { LeaseReport } from "./lease.ts";
+import type { Machine } from "./machine.ts";
+import { scanConsole } from "./console/scan.ts";
+import { taintEvent } from "./taint.ts";
+
+export interface Inspection {
+  readonly machine: Machine;
+  /** Size of the console when the test got the machine; what is before it is not the test's. */
+  readonly fromOffset: number;
+  /** Taint of the template. */
+  readonly taint: number;
+  readonly mark: string;
+  readonly limits: Limits;
+  readonly connectAgent: ConnectAgent;
+  readonly evidenceDir: string;
+}
+
+/** Below this the console file itself may be incomplete: QEMU does not tell when it cannot write it. */
+const FULL_BYTES = 1024 * 1024;
+
+/**
+ * What happened to the kernel during a lease: reads the console to its end, tells a hanging test from a hanging kernel by
+ * a ping, compares the taint, and leaves a task dump as evidence of a hang. The machine is not ended here.
+ */
+export async function inspectMachine(what: Inspection): Promise<LeaseReport> {
+  const { machine, limits } = what;
+  let death = await endedAlready(machine);
+  let taint = what.taint;
+  let marked = false;
+  if (death === null) {
+    const limitMs = limits.ms(1_500);
+    const agent = await ask(what, limitMs);
+    if (agent !== undefined) {
+      try {
+        taint = await takeTaint(agent, limits);
+        marked = await markConsole(what, agent, limitMs);
+        await writeIfAny(join(what.evidenceDir, "dmesg.txt"), await agent.kernelLog({ timeoutMs: limitMs }).catch(() => ""));
+      } catch {
+        // it died or hung just now; both are told below
+      }
+      await agent.close().catch(() => undefined);
+    }
+    // a refused connection comes a moment before a dying QEMU is reaped
+    death = await endedAlready(machine, agent === undefined ? limits.ms(100) : 0);
+    if (death === null && agent === undefined) death = await hung(what);
+  }
+  const full = await statfs(dirname(machine.consoleLog)).then(({ bavail, bsize }) => bavail * bsize < FULL_BYTES, () => true);
+  const console = await consoleSince(machine.consoleLog, what.fromOffset, death?.kind === "hung" ? await hangOffset(what) : undefined);
+  const events: KernelEvent[] = console === undefined ? [] : scanConsole(console, what.fromOffset);
+  const newTaint = taintEvent(what.taint, taint);
+  if (newTaint !== undefined && events.length === 0) events.push(newTaint);
+  // A dead machine has written all it will; a living one must have shown our mark; a hung one cannot.
+  return { events, death, consoleRead: console !== undefined && !full && (marked || death !== null) };
+}
+
+/** Kernel reports so far, without touching the machine. */
+export async function eventsBetween(machine: Machine, fromOffset: number): Promise<KernelEvent[] | undefined> {
+  const console = await consoleSince(machine.consoleLog, fromOffset);
+  return console === undefined ? undefined : scanConsole(console, fromOffset);
+}
+
+/** The death of a machine, or null while it lives. A dying QEMU needs a moment to be reaped. */
+export async function endedAlready(machine: Machine, waitMs = 0): Promise<MachineDeath | null> {
+  return await Promise.race([machine.dead, delay(waitMs, null, { ref: false })]);
+}
+
+const hangOffsets = new WeakMap<Machine, number>();
+
+async function hangOffset({ machine }: Inspection): Promise<number | undefined> {
+  return hangOffsets.get(machine);
+}
+
+async function ask(what: Inspection, limitMs: number): Promise<GuestAgent | undefined> {
+  const death = what.machine.dead.then(() => undefined);
+  const connecting = (async () => {
+    const agent = await what.connectAgent(what.machine.agentSocket, { timeoutMs: limitMs });
+    await agent.ping({ timeoutMs: limitMs });
+    return agent;
+  })().catch(() => undefined);
+  return await Promise.race([connecting, death]);
+}
+
+/** Sends a line through the kernel's log and waits until it stands in the file: all before it is there as well. */
+async function markConsole(what: Inspection, agent: GuestAgent, limitMs: number): Promise<boolean> {
+  const text = `buslab: end of ${what.mark}`;
+  await agent.writeFile("/dev/kmsg", Buffer.from(`<12>${text}\n`), { timeoutMs: limitMs, control: true });
+  const deadline = performance.now() + limitMs;
+  do {
+    const console = await consoleSince(what.machine.consoleLog, what.fromOffset);
+    if (console?.includes(text) === true) return true;
+    await delay(2); // the file is written by QEMU; there is nothing to wait on
+  } while (performance.now() < deadline && (await endedAlready(what.machine)) === null);
+  return false;
+}
+
+async function hung(what: Inspection): Promise<MachineDeath> {
+  const { machine, limits } = what;
+  const before = await sizeOf(machine.consoleLog);
+  hangOffsets.set(machine, before); // what follows is our question, not the test's doing
+  const asked = await machine.dumpTasks();
+  await settle(machine, limits.ms(250));
+  let dumped = (await sizeOf(machine.consoleLog)) - before;
+  if (dumped < 200 && (await endedAlready(machine)) === null) {
+    await machine.interruptHard(); // interrupts are off: only an NMI still gets an answer
+    await settle(machine, limits.ms(250));
+    dumped = (await sizeOf(machine.consoleLog)) - before;
+  }
+  const dump = await consoleSince(machine.consoleLog, before);
+  if (dumped > 0 && dump !== undefined) await writeFile(join(what.evidenceDir, "hang.txt"), dump).catch(() => undefined);
+  const how = dumped > 200 ? "its tasks are in hang.txt" : asked ? "it answered neither break nor NMI" : "it could not be asked for its tasks";
+  return { kind: "hung", detail: `the agent did not answer within ${limits.ms(1_500)} ms; ${how}` };
+}
+
+/** Waits until the console has not grown for a while, the machine has ended, or the limit has passed. */
+async function settle(machine: Machine, limitMs: number): Promise<void> {
+  const deadline = performance.now() + limitMs;
+  let last = -1;
+  for (let quiet = 0; quiet < 4 && performance.now() < deadline; ) {
+    const size = await sizeOf(machine.consoleLog);
+    quiet = size === last ? quiet + 1 : 0;
+    last = size;
+    if ((await endedAlready(machine, 100)) !== null) return;
+  }
+}
+
+/** Bytes of the console from an offset on; undefined when it cannot be read. */
+async function consoleSince(path: string, from: number, to?: number): Promise<Buffer | undefined> {
+  try {
+    await using file = await open(path, "r");
+    const { size } = await file.stat();
+    const bytes = Buffer.alloc(Math.max(0, (to ?? size) - from));
+    const { bytesRead } = await file.read(bytes, 0, bytes.length, from);
+    return bytes.subarray(0, bytesRead);
+  } catch {
+    return undefined;
+  }
+}
+
+export async function sizeOf(path: string): Promise<number> {
+  try {
+    await using file = await open(path, "r");
+    return (await file.stat()).size;
+  } catch {
+    return 0;
+  }
+}
+
+async function writeIfAny(path: string, text: string): Promise<void> {
+  if (text !== "") await writeFile(path, text).catch(() => undefined); // a full disk must not hide the verdict
+}
