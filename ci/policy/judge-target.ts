@@ -91,7 +91,12 @@ export function judgeTarget(input: TargetInput): JudgedTarget {
 
 /** False for a target that ended before any test began: there was no harness at work that canaries would vouch for. */
 function wasTried(records: readonly RunRecord[], end: RecordOf<"target-end"> | undefined): boolean {
-  return end?.error == null || records.some((record) => record.type === "test-begin" || record.type === "lease" || record.type === "test-end");
+  return failure(end) === null || records.some((record) => record.type === "test-begin" || record.type === "lease" || record.type === "test-end");
+}
+
+/** What ended the target early. */
+function failure(end: RecordOf<"target-end"> | undefined): RecordOf<"target-end">["error"] {
+  return end?.error ?? null;
 }
 
 function judgeTest(test: PlannedTest, target: string, byTest: ReadonlyMap<string, readonly RunRecord[]>): TestVerdict {
@@ -174,15 +179,16 @@ function generationOf(plan: Plan, records: readonly RunRecord[]): GenerationFind
 }
 
 function gapsOf(target: string, counts: Counts, begin: RecordOf<"target-begin"> | undefined, end: RecordOf<"target-end"> | undefined, generation: GenerationFinding): string[] {
+  const error = failure(end);
   return [
     ...(counts.infraError > 0 ? [`${target}: ${counts.infraError} planned tests ended in an infrastructure error.`] : []),
     ...(counts.notRun > 0 ? [`${target}: ${counts.notRun} planned tests were not run.`] : []),
     ...(counts.planned === 0 ? [`${target}: no test was planned.`] : []),
     ...(end === undefined ? [`${target}: its end is not recorded.`] : []),
     ...(end !== undefined && end.ended !== "complete" && end.error === null ? [`${target}: it was ${end.ended}.`] : []),
-    ...(end?.error != null && end.error.blame !== "subject" ? [`${target}: ${end.error.code}: ${end.error.message}.`] : []),
-    ...(begin === undefined && end?.error == null ? [`${target}: its begin is not recorded.`] : []),
-    ...(generation.detected === null && end?.error == null ? [`${target}: the generation of the subject is not recorded.`] : []),
+    ...(error !== null && error.blame !== "subject" ? [`${target}: ${error.code}: ${error.message}.`] : []),
+    ...(begin === undefined && error === null ? [`${target}: its begin is not recorded.`] : []),
+    ...(generation.detected === null && error === null ? [`${target}: the generation of the subject is not recorded.`] : []),
   ];
 }
 

@@ -8,7 +8,7 @@ import type { Store } from "./store.ts";
 export async function openPostgres(url: string): Promise<Store> {
   // int8 as number, as the embedded database gives it: none of ours passes 2^53.
   const types = { getTypeParser: (oid: number, format?: unknown) => (oid === pg.types.builtins.INT8 ? Number : (pg.types.getTypeParser as (oid: number, format?: unknown) => unknown)(oid, format)) };
-  const pool = new pg.Pool({ connectionString: url, max: 4, types: types as pg.CustomTypesConfig });
+  const pool = new pg.Pool({ connectionString: url, max: 4, types: types });
   pool.on("error", () => undefined); // an idle connection that breaks is replaced; one in use rejects its query
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   try {
