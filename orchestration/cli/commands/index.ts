@@ -1,11 +1,14 @@
 import type { Command } from "commander";
 import { build } from "./build.ts";
+import { doctor } from "./doctor.ts";
 import { judge } from "./judge.ts";
 import { plan } from "./plan.ts";
-import { doctor } from "./doctor.ts";
+import { report } from "./report.ts";
 import { requirements } from "./requirements.ts";
+import { run } from "./run.ts";
+import { shell } from "./shell.ts";
 import { targets } from "./targets.ts";
 import { test } from "./test.ts";
 
 /** Every command of the program, in the order of its help. */
-export const COMMANDS: readonly Command[] = [plan, build, judge, test, doctor, targets, requirements];
+export const COMMANDS: readonly Command[] = [run, test, doctor, plan, build, judge, report, targets, requirements, shell];

@@ -1,0 +1,21 @@
+import { Limits } from "../../base/deadline.ts";
+import type { PoolOptions, RunningPool } from "../../run/run.ts";
+import { startPool, type Template } from "../../vm/index.ts";
+import { connectAgent } from "./agent.ts";
+
+/** The machine pool of a run, recording into the run's own file. */
+export function openPool(options: PoolOptions<Template>): Promise<RunningPool> {
+  return startPool({
+    templates: options.templates,
+    facts: options.facts,
+    slots: options.slots,
+    runDir: options.folder.dir,
+    runId: options.folder.run,
+    limits: new Limits(options.slowdown),
+    connectAgent,
+    appendRecord: (fields) => {
+      options.appendRecord(fields);
+      return Promise.resolve();
+    },
+  });
+}
