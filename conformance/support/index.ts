@@ -19,5 +19,6 @@ export type { Destination, MessageOptions } from "./message-options.ts";
 export { SEALS, type Pending, type Process } from "./process.ts";
 export { Addr, Buf, Program, Reg, type Call, type Read } from "../../orchestration/guest/program.ts";
 export { MAP, PROT, resultOf, Script, ScriptResult, type Arg, type CallResult, type SyscallName } from "./script.ts";
+export { eventfd, MESSAGE_AT, openToWorld, pageBeforeHole, pipeProbe, prepareSend, readableAt, takeLoop, textVec, together, writeMemory, type PipeProbe } from "./traffic.ts";
 export { Transcript } from "./transcript.ts";
 export { unsupported } from "./unsupported.ts";

@@ -83,6 +83,45 @@ test("MSG-009 an id that is not connected gives ENXIO", covers("MSG-009"), async
   await expectErrno(sender.send(0x7fff_ffff_0000n), "ENXIO");
 });
 
+for (const kind of ["activator", "monitor", "policy holder"] as const) {
+  test(`MSG-010 a message to the id of a connection that is a ${kind} gives ENXIO`, covers("MSG-010"), async ({ bus }) => {
+    const sender = await bus.connect();
+    const special = kind === "activator" ? await bus.connectActivator("test.name") : kind === "monitor" ? await bus.connectMonitor() : await bus.connectPolicyHolder("test.name", []);
+
+    await expectErrno(sender.send(special.id), "ENXIO");
+  });
+}
+
+test("MSG-011 an id besides the name is the condition that this connection owns it", covers("MSG-011"), async ({ bus }) => {
+  const [sender, owner, other] = [await bus.connect(), await bus.connect(), await bus.connect()];
+  await owner.acquire("test.name");
+
+  await sender.send(owner, { dstName: "test.name", cookie: 1 });
+  await expectErrno(sender.send(other, { dstName: "test.name", cookie: 2 }), "EREMCHG");
+
+  expect((await owner.recvAll()).map((message) => message.header.cookie)).toEqual([1n]);
+  expect(await other.recvAll()).toEqual([]);
+});
+
+test("MSG-012 NO_AUTO_START keeps a message away from an activator", covers("MSG-012"), async ({ bus }) => {
+  const sender = await bus.connect();
+  const activator = await bus.connectActivator("test.name");
+
+  await expectErrno(sender.send("test.name", { flags: abi.MSG.NO_AUTO_START, cookie: 1 }), "EADDRNOTAVAIL");
+  await sender.send("test.name", { cookie: 2 });
+
+  expect((await activator.recvAll()).map((message) => message.header.cookie)).toEqual([2n]);
+});
+
+test("MSG-012 NO_AUTO_START means nothing where an ordinary connection owns the name", covers("MSG-012"), async ({ bus }) => {
+  const [sender, owner] = [await bus.connect(), await bus.connect()];
+  await owner.acquire("test.name");
+
+  await sender.send("test.name", { flags: abi.MSG.NO_AUTO_START, cookie: 3 });
+
+  expect((await owner.recv()).header.cookie).toBe(3n);
+});
+
 test("MSG-013 a stranger of another user may not talk to a connection without names", covers("MSG-013"), async ({ bus, spawn }) => {
   const stranger = await bus.connect({ by: await spawn({ uid: 2000, gid: 2000, label: "stranger" }) });
   const receiver = await bus.connect({ by: await spawn({ uid: 1000, gid: 1000, label: "receiver" }) });

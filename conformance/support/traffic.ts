@@ -1,0 +1,132 @@
+import * as abi from "../../fixtures/abi/constants.ts";
+import { decodeMessage, type Message } from "../../fixtures/abi/decode.ts";
+import { encodeCommand, item } from "../../fixtures/abi/encode.ts";
+import type { Call, Read } from "../../orchestration/guest/program.ts";
+import { grant, type Endpoint } from "./bus.ts";
+import type { Connection } from "./connection.ts";
+import { address, memory, type Memory } from "./memory.ts";
+import type { Destination, MessageOptions } from "./message-options.ts";
+import type { Process } from "./process.ts";
+import { Script, ScriptResult } from "./script.ts";
+
+/** A SEND as a step of a script. `command` and `message` are the memories used, to count up, to load or to send again. */
+export interface SendStep {
+  readonly call: Call;
+  readonly command: Memory;
+  readonly message: Memory;
+}
+
+/** Where the cookie and the timeout or cookie_reply stand in a message. */
+export const MESSAGE_AT = { cookie: 48, cookieReply: 56 } as const;
+
+/** Encodes a SEND once and gives a function that adds it as a step, so that loops can have it. */
+export async function prepareSend(from: Connection, to: Destination, options: MessageOptions = {}): Promise<{ readonly command: Memory; readonly message: Memory; step(script: Script): SendStep }> {
+  const { message } = await from.encodeSend(to, options);
+  const command = memory(encodeCommand("SEND", { flags: options.sendFlags ?? 0n, msg_address: address(message) }, options.sendItems ?? []), "send");
+  return { command, message, step: (script) => ({ call: script.ioctl(from.fd, abi.COMMANDS.SEND, command), command, message }) };
+}
+
+/** Messages taken by a loop of a script; `messages` tells what they were. */
+export interface TakeLoop {
+  messages(result: ScriptResult): Message[];
+}
+
+/** RECV again and again inside the guest, as often as told; where nothing is queued the turn only yields. Slices are freed. */
+export function takeLoop(script: Script, from: Connection, turns: number): TakeLoop {
+  const command = memory(encodeCommand("RECV", {}));
+  const free = memory(encodeCommand("FREE", {}));
+  const slices: Read[] = [];
+  script.repeat(turns, () => {
+    const recv = script.ioctl(from.fd, abi.COMMANDS.RECV, command);
+    script.program.if(
+      recv.err,
+      "==",
+      0,
+      () => {
+        slices.push(script.loadSlice(from.pool, { memory: command, at: 40 }, { memory: command, at: 48 }));
+        script.copy({ memory: command, at: 40 }, { memory: free, at: 24 });
+        script.ioctl(from.fd, abi.COMMANDS.FREE, free);
+      },
+      () => script.syscall("sched_yield"),
+    );
+    return recv;
+  });
+  return { messages: (result) => slices.flatMap((slice) => result.allBytes(slice).map((bytes) => decodeMessage(bytes))) };
+}
+
+/** Runs scripts at the same time, each on a thread of its own. @param place of the arena where they wait for each other; not used before by this test */
+export async function together(place: number, parts: readonly { readonly process: Process; readonly build: (script: Script) => void }[]): Promise<ScriptResult[]> {
+  const started = parts.map(({ process, build }) => {
+    const script = new Script();
+    script.program.barrier(script.program.arena(place), parts.length);
+    build(script);
+    return process.peer.start(script.program);
+  });
+  return Promise.all(started.map(async ({ result }) => new ScriptResult(await result)));
+}
+
+/** Lets everybody talk to a connection: it acquires a name that a policy holder opened to the world. */
+export async function openToWorld(bus: Endpoint, connection: Connection, name = "open.to.all"): Promise<void> {
+  await bus.connectPolicyHolder(name, [grant.world(abi.POLICY.TALK)]);
+  await connection.acquire(name);
+}
+
+const POLLHUP = 0x10;
+
+/** The write end of a pipe, to see whether somebody still holds it. */
+export interface PipeProbe {
+  readonly read: number;
+  readonly write: number;
+  /** Closes the own write end and waits a second at most. @returns whether no other is left: the read end is at end-of-file */
+  released(): Promise<boolean>;
+}
+
+export async function pipeProbe(process: Process): Promise<PipeProbe> {
+  const { read, write } = await process.pipe();
+  let open = true;
+  return {
+    read,
+    write,
+    async released() {
+      if (open) await process.close(write);
+      open = false;
+      return ((await process.poll(read, 0, 1000)) & POLLHUP) !== 0;
+    },
+  };
+}
+
+/** An eventfd. */
+export async function eventfd(process: Process, value = 0): Promise<number> {
+  return Number(await process.must("eventfd2", value, 0o2000000));
+}
+
+/** Waits for the handle to become readable and reads the guest's clock then. @returns undefined if it did not within the time */
+export async function readableAt(connection: Connection, timeoutMs: number): Promise<bigint | undefined> {
+  const script = new Script();
+  const { ready } = script.program.poll(connection.fd, 0x1, timeoutMs);
+  const now = script.program.clock(1);
+  const { result } = await (await connection.process.start(script)).done;
+  return result.number(ready) > 0 ? result.unsigned(now) : undefined;
+}
+
+/** Messages that SENDs of various kinds make: `item.vec` of a text as it stands in a list of items. */
+export function textVec(text: string | Uint8Array): ReturnType<typeof item.vec> {
+  const data = memory(text, "payload");
+  return item.vec(address(data), data.size);
+}
+
+/** Address of a page that can be read and written, with nothing mapped behind it. */
+export async function pageBeforeHole(process: Process): Promise<bigint> {
+  const script = new Script();
+  const map = script.map(-1, 8192, process.peer.reserve(0), { protection: 3, flags: 0x22 });
+  const at = BigInt.asUintN(64, (await process.run(script)).of(map).value);
+  await process.must("munmap", at + 4096n, 4096);
+  return at;
+}
+
+/** Writes to memory of the process at an address. */
+export async function writeMemory(process: Process, at: bigint, bytes: Uint8Array): Promise<void> {
+  const script = new Script();
+  script.program.copy(at, script.place(memory(bytes)), bytes.length);
+  await process.run(script);
+}
