@@ -1,50 +1,23 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import test, { after, before } from "node:test";
+import test, { after } from "node:test";
 import { decodeWords } from "../../fixtures/abi/decode.ts";
 import { encodeStruct } from "../../fixtures/abi/encode.ts";
-import { silent } from "../../orchestration/base/progress.ts";
-import { AgentClient } from "../../orchestration/guest/agent-client.ts";
-import { ARCHES, isNative } from "../../orchestration/target/arches.ts";
-import { buildAgent } from "../../vm-images/agent/build.ts";
 import { listDirectory, openFds, stat } from "./files.ts";
 import { address, memory, UNMAPPED } from "./memory.ts";
+import { HostAgent } from "./host-agent.ts";
 import { Process, SEALS } from "./process.ts";
 import { resultOf, Script } from "./script.ts";
 import { Transcript } from "./transcript.ts";
 
-/** The agent runs on this host as it does in a guest; nothing of the bus is needed to try the scripts. */
-const host: { folder: string; agent: AgentClient | undefined; stop?: () => void } = { folder: "", agent: undefined };
-
-before(async () => {
-  const arch = Object.values(ARCHES).find(isNative);
-  assert.ok(arch);
-  host.folder = await mkdtemp(join(tmpdir(), "buslab-process-"));
-  const { binary } = await buildAgent(arch, { progress: silent, logDir: host.folder });
-  const socket = join(host.folder, "agent.sock");
-  const child = spawn("setpriv", ["--pdeathsig", "KILL", "--", binary, "--socket", socket], { stdio: "ignore" });
-  host.stop = () => child.kill("SIGKILL");
-  const deadline = performance.now() + 10_000;
-  while (host.agent === undefined) {
-    host.agent = await AgentClient.connect(socket, { timeoutMs: 2_000 }).catch((error: unknown) => {
-      if (performance.now() > deadline) throw error;
-      return undefined;
-    });
-  }
-});
-
+const host = await HostAgent.start();
+const agent = await host.connect();
 after(async () => {
-  await host.agent?.close();
-  host.stop?.();
-  await rm(host.folder, { recursive: true, force: true });
+  await agent.close();
+  await host[Symbol.asyncDispose]();
 });
 
 async function make(options: { uid?: number } = {}): Promise<Process> {
-  assert.ok(host.agent);
-  return new Process(await host.agent.spawnPeer(options), new Transcript(), "p", options);
+  return new Process(await agent.spawnPeer(options), new Transcript(), "p", options);
 }
 
 test("a failed system call is a result with the name of its error", async () => {
@@ -66,7 +39,7 @@ test("a descriptor that one step returns is used by the next", async () => {
   const result = await process.run(script);
 
   const text = new TextDecoder().decode(result.bytes(load).slice(0, Number(result.of(read).value)));
-  assert.equal(text.trim(), new TextDecoder().decode(await host.agent?.readFile(`/proc/${process.peer.pid}/comm`)).trim());
+  assert.equal(text.trim(), new TextDecoder().decode(await agent.readFile(`/proc/${process.peer.pid}/comm`)).trim());
 });
 
 test("a memory can point at another one", async () => {
