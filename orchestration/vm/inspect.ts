@@ -20,6 +20,8 @@ export interface Inspection {
   readonly limits: Limits;
   readonly connectAgent: ConnectAgent;
   readonly evidenceDir: string;
+  /** The test failed: the kernel's log is wanted although the kernel said nothing. */
+  readonly keepEvidence: boolean;
 }
 
 /** Below this the console file itself may be incomplete: QEMU does not tell when it cannot write it. */
@@ -34,14 +36,15 @@ export async function inspectMachine(what: Inspection): Promise<LeaseReport> {
   let death = await endedAlready(machine);
   let taint = what.taint;
   let marked = false;
+  let askedAt: number | undefined;
   if (death === null) {
     const limitMs = limits.ms(1_500);
     const agent = await ask(what, limitMs);
     if (agent !== undefined) {
       try {
-        taint = await takeTaint(agent, limits);
-        marked = await markConsole(what, agent, limitMs);
-        await writeIfAny(join(what.evidenceDir, "dmesg.txt"), await agent.kernelLog({ timeoutMs: limitMs }).catch(() => ""));
+        [taint, marked] = await Promise.all([takeTaint(agent, limits), markConsole(what, agent, limitMs)]);
+        const suspicious = what.keepEvidence || taint !== what.taint || ((await eventsBetween(machine, what.fromOffset)) ?? []).length > 0;
+        if (suspicious) await writeIfAny(join(what.evidenceDir, "dmesg.txt"), await agent.kernelLog({ timeoutMs: limitMs }).catch(() => ""));
       } catch {
         // it died or hung just now; both are told below
       }
@@ -49,10 +52,13 @@ export async function inspectMachine(what: Inspection): Promise<LeaseReport> {
     }
     // a refused connection comes a moment before a dying QEMU is reaped
     death = await endedAlready(machine, agent === undefined ? limits.ms(100) : 0);
-    if (death === null && agent === undefined) death = await hung(what);
+    if (death === null && agent === undefined) {
+      askedAt = await sizeOf(machine.consoleLog); // what follows answers our question and is not the test's doing
+      death = await hung(what, askedAt);
+    }
   }
   const full = await statfs(dirname(machine.consoleLog)).then(({ bavail, bsize }) => bavail * bsize < FULL_BYTES, () => true);
-  const console = await consoleSince(machine.consoleLog, what.fromOffset, death?.kind === "hung" ? await hangOffset(what) : undefined);
+  const console = await consoleSince(machine.consoleLog, what.fromOffset, askedAt);
   const events: KernelEvent[] = console === undefined ? [] : scanConsole(console, what.fromOffset);
   const newTaint = taintEvent(what.taint, taint);
   if (newTaint !== undefined && events.length === 0) events.push(newTaint);
@@ -69,12 +75,6 @@ export async function eventsBetween(machine: Machine, fromOffset: number): Promi
 /** The death of a machine, or null while it lives. A dying QEMU needs a moment to be reaped. */
 export async function endedAlready(machine: Machine, waitMs = 0): Promise<MachineDeath | null> {
   return await Promise.race([machine.dead, delay(waitMs, null, { ref: false })]);
-}
-
-const hangOffsets = new WeakMap<Machine, number>();
-
-async function hangOffset({ machine }: Inspection): Promise<number | undefined> {
-  return hangOffsets.get(machine);
 }
 
 async function ask(what: Inspection, limitMs: number): Promise<GuestAgent | undefined> {
@@ -100,21 +100,25 @@ async function markConsole(what: Inspection, agent: GuestAgent, limitMs: number)
   return false;
 }
 
-async function hung(what: Inspection): Promise<MachineDeath> {
+async function hung(what: Inspection, before: number): Promise<MachineDeath> {
   const { machine, limits } = what;
-  const before = await sizeOf(machine.consoleLog);
-  hangOffsets.set(machine, before); // what follows is our question, not the test's doing
   const asked = await machine.dumpTasks();
   await settle(machine, limits.ms(250));
-  let dumped = (await sizeOf(machine.consoleLog)) - before;
+  const dumped = (await sizeOf(machine.consoleLog)) - before;
   if (dumped < 200 && (await endedAlready(machine)) === null) {
     await machine.interruptHard(); // interrupts are off: only an NMI still gets an answer
     await settle(machine, limits.ms(250));
-    dumped = (await sizeOf(machine.consoleLog)) - before;
   }
   const dump = await consoleSince(machine.consoleLog, before);
-  if (dumped > 0 && dump !== undefined) await writeFile(join(what.evidenceDir, "hang.txt"), dump).catch(() => undefined);
-  const how = dumped > 200 ? "its tasks are in hang.txt" : asked ? "it answered neither break nor NMI" : "it could not be asked for its tasks";
+  if (dump !== undefined && dump.length > 0) await writeFile(join(what.evidenceDir, "hang.txt"), dump).catch(() => undefined);
+  const said = dump?.toString("latin1") ?? "";
+  const how = /sysrq: /.test(said)
+    ? "its tasks are in hang.txt"
+    : /NMI received/.test(said)
+      ? "it spins with interrupts off and answered a non-maskable interrupt only, see hang.txt"
+      : asked
+        ? "it answered neither break nor NMI"
+        : "it could not be asked for its tasks";
   return { kind: "hung", detail: `the agent did not answer within ${limits.ms(1_500)} ms; ${how}` };
 }
 

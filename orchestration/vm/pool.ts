@@ -188,6 +188,7 @@ class MachinePool {
         limits: this.#options.limits,
         connectAgent: this.#options.connectAgent,
         evidenceDir: lease.evidenceDir,
+        keepEvidence,
       });
       await this.#options.appendRecord({ type: "lease", target, test, machine: machine.name, heldMs, ...report });
       await machine.kill();

@@ -57,7 +57,8 @@ export const CONSOLE_RULES: readonly ConsoleRule[] = [
   { kind: "bug", start: /^kernel BUG at (\S+?):\d+!/, subject: (m) => `kernel BUG at ${tidyPath(m[1] ?? "")}`, from: "trace", end: END_TRACE, absorbs: CRASH_TAIL },
   { kind: "bug", start: /^BUG (\S+) \((?:Not tainted|Tainted: .*?)\): (.+)$/, subject: (m) => `slab ${m[1]}: ${m[2]}`, from: "trace", absorbs: [] },
   { kind: "bug", start: /^BUG: .+/, from: "trace", end: /^(?: *<\/TASK>|---\[ end .*)$/, absorbs: [] },
-  { kind: "warn", start: /^WARNING: CPU: \d+ PID: \d+ at (\S+?):\d+ (\S+)/, subject: (m) => `WARNING at ${tidyPath(m[1] ?? "")} ${bareFunction(m[2] ?? "")}`, from: "trace", end: END_TRACE, absorbs: ["panic"] },
+  // without CONFIG_DEBUG_BUGVERBOSE there is no file and line
+  { kind: "warn", start: /^WARNING: CPU: \d+ PID: \d+ at (?:(\S+?):\d+ )?(\S+)/, subject: (m) => `WARNING at ${[tidyPath(m[1] ?? ""), bareFunction(m[2] ?? "")].join(" ").trim()}`, from: "trace", end: END_TRACE, absorbs: ["panic"] },
   { kind: "warn", start: /^WARNING: .+/, from: "trace", end: /^(?: *<\/TASK>|---\[ end .*)$/, absorbs: [] },
   { kind: "oom", start: /^\S+ invoked oom-killer: /, subject: () => "out of memory", from: "subject", end: /^(?:Out of memory|Memory cgroup out of memory): Killed/, absorbs: ["panic"] },
   { kind: "panic", start: /^Kernel panic - not syncing: (.*)$/, subject: (m) => `panic: ${normalise(m[1] ?? "")}`, from: "trace", end: /^---\[ end Kernel panic/, absorbs: [] },
