@@ -26,7 +26,6 @@ static void structs(void)
 {
 	const char *comma = "";
 
-
 	BEGIN(kdbus_vec);
 	FIELD(kdbus_vec, size);
 	FIELD(kdbus_vec, address);

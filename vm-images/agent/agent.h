@@ -95,7 +95,7 @@ bool worker_request(const struct frame *frame);
 void worker_reaped(pid_t pid, int status);
 int worker_timeout_ms(void);
 void worker_expire(void);
-/* The work itself, in the child: 0 and @reply, or an errno with @why. */
+/* The work itself, in the child: 0 and @reply, or a negative errno with @why. */
 int worker_do(uint16_t type, struct reader *in, struct buf *reply, struct buf *why);
 int op_exec(struct reader *in, struct buf *reply, struct buf *why);
 int op_write_file(struct reader *in, struct buf *reply, struct buf *why);

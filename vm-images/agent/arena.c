@@ -39,7 +39,7 @@ static struct slot *slots(void)
 /* Never NULL: when the table is full the thread goes unseen. */
 struct slot *slot_claim(uint32_t peer, uint32_t thread)
 {
-	static _Thread_local struct slot unseen;
+	static __thread struct slot unseen;
 
 	for (size_t i = 0; i < ARENA_SLOTS; i++) {
 		struct slot *slot = slots() + i;

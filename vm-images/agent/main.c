@@ -66,7 +66,7 @@ void dispatch(const struct frame *frame)
 {
 	if (host_request(frame) || worker_request(frame) || peer_request(frame))
 		return;
-	reply_error(session, frame->request, ENOSYS, "request type %u is not known", frame->type);
+	reply_error(session, frame->request, EOPNOTSUPP, "request type %u is not known", frame->type);
 }
 
 /* The port by its name, without udev's links: /sys/class/virtio-ports/X/name. */
@@ -198,7 +198,7 @@ static int serve(bool end_with_link)
 	}
 }
 
-static int usage(void)
+static int print_usage(void)
 {
 	fputs("usage: buslab-agent             serve the virtio port " PORT_NAME "\n"
 	      "       buslab-agent --socket PATH   listen on a unix socket\n"
@@ -221,7 +221,7 @@ int main(int argc, char **argv)
 	if (argc == 5 && !strcmp(mode, "--peer"))
 		return peer_continue(atoi(arg), atoi(argv[3]), atoi(argv[4]));
 	if (!(argc == 1 || (argc == 3 && (!strcmp(mode, "--socket") || !strcmp(mode, "--fd")))))
-		return usage();
+		return print_usage();
 
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (epoll_fd < 0 || watch_children(&children) < 0 || arena_create() < 0) {

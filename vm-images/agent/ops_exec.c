@@ -138,11 +138,13 @@ int op_exec(struct reader *in, struct buf *reply, struct buf *why)
 	pid_t pid;
 
 	if (in->bad || !argv[0])
-		return EINVAL;
-	if (pipe2(i, O_CLOEXEC) < 0 || pipe2(o, O_CLOEXEC) < 0 || pipe2(e, O_CLOEXEC) < 0 ||
-	    (pid = fork()) < 0) {
-		buf_put(why, "no pipe or no process", 21);
-		return errno;
+		return -EINVAL;
+	if (pipe2(i, O_CLOEXEC) < 0 || pipe2(o, O_CLOEXEC) < 0 || pipe2(e, O_CLOEXEC) < 0)
+		return -errno;
+	pid = fork();
+	if (pid < 0) {
+		buf_put(why, "fork", 4);
+		return -errno;
 	}
 	if (!pid)
 		run(argv, env, dir, i[0], o[1], e[1]);

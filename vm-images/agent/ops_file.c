@@ -22,7 +22,7 @@ static int failed(struct buf *why, const char *call, const char *path)
 
 	snprintf(text, sizeof(text), "%s %.300s: %s", call, path, strerror(err));
 	buf_put(why, text, strlen(text));
-	return err ? err : EIO;
+	return err ? -err : -EIO;
 }
 
 int make_parents(const char *path)
@@ -45,11 +45,11 @@ int op_write_file(struct reader *in, struct buf *reply, struct buf *why)
 	const char *path = read_str(in);
 	uint32_t mode = read_u32(in), flags = read_u32(in);
 	uint64_t offset = read_u64(in);
-	int _cleanup_(closep) fd = -1;
 	size_t done = 0;
+	int fd _cleanup_close_ = -1;
 
 	if (in->bad)
-		return EINVAL;
+		return -EINVAL;
 	if (flags & WRITE_PARENTS && make_parents(path) < 0)
 		return failed(why, "mkdir for", path);
 	fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY | (flags & WRITE_CREATE ? O_CREAT : 0) |
@@ -79,11 +79,11 @@ int op_read_file(struct reader *in, struct buf *reply, struct buf *why)
 	const char *path = read_str(in);
 	uint64_t offset = read_u64(in);
 	uint32_t most = read_u32(in), end = 0;
-	int _cleanup_(closep) fd = -1;
 	bool seeks = true;
+	int fd _cleanup_close_ = -1;
 
 	if (in->bad || most > MAX_PAYLOAD - 4096)
-		return EINVAL;
+		return -EINVAL;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return failed(why, "open", path);

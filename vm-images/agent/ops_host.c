@@ -48,7 +48,7 @@ static void restored(const struct frame *frame)
 		struct rand_pool_info head;
 		uint32_t words[SEED_BYTES / 4];
 	} pool;
-	int _cleanup_(closep) fd = -1;
+	int fd _cleanup_close_ = -1;
 
 	if (r.bad) {
 		reply_error(session, frame->request, EINVAL, "RESTORED wants a time and %d bytes", SEED_BYTES);
@@ -83,7 +83,7 @@ static void klog(const struct frame *frame)
 	uint64_t from = read_u64(&r), next = from == UINT64_MAX ? 0 : from;
 	uint32_t most = read_u32(&r), lost = 0, more = 0;
 	struct buf text = { 0 }, b = { 0 };
-	int _cleanup_(closep) fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	int fd _cleanup_close_ = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	bool first = true;
 
 	if (r.bad || fd < 0) {

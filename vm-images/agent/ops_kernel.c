@@ -18,7 +18,7 @@ static int failed(struct buf *why, const char *call, const char *what)
 
 	snprintf(text, sizeof(text), "%s %.300s: %s", call, what, strerror(err));
 	buf_put(why, text, strlen(text));
-	return err ? err : EIO;
+	return err ? -err : -EIO;
 }
 
 /* Request: string path, string parameters, u32 flags of finit_module(2). */
@@ -26,11 +26,11 @@ int op_insmod(struct reader *in, struct buf *reply, struct buf *why)
 {
 	const char *path = read_str(in), *params = read_str(in);
 	uint32_t flags = read_u32(in);
-	int _cleanup_(closep) fd = -1;
+	int fd _cleanup_close_ = -1;
 
 	(void)reply;
 	if (in->bad)
-		return EINVAL;
+		return -EINVAL;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return failed(why, "open", path);
@@ -47,7 +47,7 @@ int op_rmmod(struct reader *in, struct buf *reply, struct buf *why)
 
 	(void)reply;
 	if (in->bad)
-		return EINVAL;
+		return -EINVAL;
 	if (syscall(SYS_delete_module, name, flags) < 0)
 		return failed(why, "delete_module", name);
 	return 0;
@@ -63,7 +63,7 @@ int op_mount(struct reader *in, struct buf *reply, struct buf *why)
 
 	(void)reply;
 	if (in->bad)
-		return EINVAL;
+		return -EINVAL;
 	if (make && (make_parents(target) < 0 || (mkdir(target, 0755) < 0 && errno != EEXIST)))
 		return failed(why, "mkdir", target);
 	if (mount(source, target, type, (unsigned long)flags, data) < 0)
@@ -79,7 +79,7 @@ int op_umount(struct reader *in, struct buf *reply, struct buf *why)
 
 	(void)reply;
 	if (in->bad)
-		return EINVAL;
+		return -EINVAL;
 	if (umount2(target, (int)flags) < 0)
 		return failed(why, "umount", target);
 	return 0;

@@ -206,7 +206,7 @@ static void say(struct peer *peer, const struct peer_msg *msg, const void *paylo
 static void write_map(pid_t pid, const char *file, const uint8_t *text, size_t len, int *err)
 {
 	char path[64];
-	int _cleanup_(closep) fd = -1;
+	int fd _cleanup_close_ = -1;
 
 	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -510,8 +510,8 @@ static void kill_request(const struct frame *frame, struct reader *r, struct pee
 static long read_text(const char *format, int pid, const char *tid, char *text, size_t size)
 {
 	char path[128];
-	int _cleanup_(closep) fd = -1;
 	ssize_t n;
+	int fd _cleanup_close_ = -1;
 
 	snprintf(path, sizeof(path), format, pid, tid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);

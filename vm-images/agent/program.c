@@ -277,7 +277,7 @@ static void flow(struct run *run, const struct step *step)
 		run_end(run, RUN_ENDED, 0);
 		break;
 	default:
-		run_end(run, RUN_BAD, ENOSYS);
+		run_end(run, RUN_BAD, EOPNOTSUPP);
 	}
 }
 
@@ -346,13 +346,13 @@ static int parse(struct run *run, uint8_t *bytes, size_t len, uint32_t *limit_ms
 		run->most = RECORDS_DEFAULT;
 	if (r.bad || magic != PROGRAM_MAGIC || run->nregs > MAX_REGS || r.left != (size_t)steps_len + data_len ||
 	    run->nsteps > steps_len / 8 || run->most > (16u << 20))
-		return EPROTO;
+		return -EPROTO;
 	run->data = bytes + (len - data_len);
 	run->data_len = data_len;
 	r.left = steps_len;
 	run->steps = calloc(run->nsteps + 1u, sizeof(*run->steps));
 	if (!run->steps)
-		return ENOMEM;
+		return -ENOMEM;
 	for (uint32_t i = 0; i < run->nsteps; i++) {
 		struct step *step = &run->steps[i];
 		uint16_t counts;
@@ -362,7 +362,7 @@ static int parse(struct run *run, uint8_t *bytes, size_t len, uint32_t *limit_ms
 		step->flags = (uint8_t)(counts >> 8);
 		read_u32(&r);
 		if ((counts & 0xff) > MAX_OPERANDS || step->op >= OP_COUNT)
-			return EPROTO;
+			return -EPROTO;
 		for (unsigned int k = 0; k < (counts & 0xff); k++) {
 			struct operand *o = &step->operand[k];
 
@@ -372,10 +372,10 @@ static int parse(struct run *run, uint8_t *bytes, size_t len, uint32_t *limit_ms
 			o->value = read_u64(&r);
 			if (o->kind > OPD_DATA || (o->kind == OPD_REG && o->index >= run->nregs) ||
 			    (o->kind == OPD_DATA && o->value > data_len))
-				return EPROTO;
+				return -EPROTO;
 		}
 	}
-	return r.bad || r.left ? EPROTO : 0;
+	return r.bad || r.left ? -EPROTO : 0;
 }
 
 /* Interrupts this thread again and again from @ms on: a signal may come just before a call blocks. */
@@ -383,7 +383,7 @@ static int arm(timer_t *timer, uint32_t ms)
 {
 	struct sigevent ev = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = DEADLINE_SIGNAL };
 	struct itimerspec when = {
-		.it_value = { ms / 1000, (long)(ms % 1000) * 1000000 },
+		.it_value = { (time_t)(ms / 1000), (long)(ms % 1000) * 1000000 },
 		.it_interval = { 0, 20000000 },
 	};
 
@@ -417,11 +417,11 @@ void program_run(uint8_t *bytes, size_t len, uint32_t thread, struct buf *result
 		slot = &unseen;
 	err = parse(run, bytes, len, &limit_ms);
 	if (!err && limit_ms) {
-		err = -arm(&timer, limit_ms);
+		err = arm(&timer, limit_ms);
 		timed = !err;
 	}
 	if (err) {
-		run_end(run, RUN_BAD, (uint32_t)err);
+		run_end(run, RUN_BAD, (uint32_t)-err);
 	} else {
 		current = run;
 		slot->running = 1;

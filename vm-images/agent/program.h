@@ -3,6 +3,7 @@
 #define BUSLAB_PROGRAM_H
 
 #include <setjmp.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -107,8 +108,8 @@ struct run {
 	struct buf records;
 	size_t most;
 	sigjmp_buf trap;
-	volatile bool trapping;
-	volatile bool expired;
+	atomic_bool trapping;
+	atomic_bool expired;
 };
 
 /* Ends the program. */

@@ -201,7 +201,7 @@ static void wait_for_maps(void)
 }
 
 /* Leaves the caller in the new namespaces; those of pid and time need one more fork. */
-static void namespaces(const uint8_t *options, size_t len, bool must_fork)
+static void make_namespaces(const uint8_t *options, size_t len, bool must_fork)
 {
 	struct reader r;
 	uint64_t flags = OPTION(SP_NAMESPACES) ? read_u64(&r) : 0, joined = 0;
@@ -273,7 +273,7 @@ static void place(const uint8_t *options, size_t len)
 }
 
 /* Label options: u32 0 = before the ids are set, 1 = after; string file below attr/, string value. */
-static void label(const uint8_t *options, size_t len, uint32_t when, int fds[8])
+static void write_labels(const uint8_t *options, size_t len, uint32_t when, int fds[8])
 {
 	struct reader r;
 
@@ -381,7 +381,7 @@ static void stage_two(const uint8_t *options, size_t len)
 	int label_fds[8] = { -1, -1, -1, -1, -1, -1, -1, -1 };
 	bool caps = OPTION(SP_CAPS);
 
-	label(options, len, 0, label_fds);
+	write_labels(options, len, 0, label_fds);
 	if (caps) {
 		bound(r);
 		prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
@@ -395,7 +395,7 @@ static void stage_two(const uint8_t *options, size_t len)
 		prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
 	/* ids that change make a process undumpable: its /proc files would be root's */
 	prctl(PR_SET_DUMPABLE, OPTION(SP_DUMPABLE) ? (unsigned long)read_u32(&r) : 1ul, 0, 0, 0);
-	label(options, len, 1, label_fds);
+	write_labels(options, len, 1, label_fds);
 	if (OPTION(SP_NO_NEW_PRIVS) && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		die("no_new_privs");
 	if (OPTION(SP_COMM))
@@ -408,8 +408,8 @@ static void stage_two(const uint8_t *options, size_t len)
 static void change_image(int exe, const uint8_t *options, size_t len)
 {
 	char ctl_text[16], options_text[16], arena_text[16];
-	char *argv[] = { "buslab-peer", "--peer", ctl_text, options_text, arena_text, NULL };
-	char *env[] = { NULL };
+	char *const argv[] = { "buslab-peer", "--peer", ctl_text, options_text, arena_text, NULL };
+	char *const env[] = { NULL };
 	int fd = memfd_create("buslab-options", 0);
 
 	if (fd < 0 || write(fd, &peer_id, sizeof(peer_id)) < 0 || write(fd, options, len) < 0 ||
@@ -444,7 +444,7 @@ void peer_begin(int control, uint32_t id, const uint8_t *options, size_t len, bo
 		if (exe < 0)
 			die("open %s", path);
 	}
-	namespaces(options, len, inherit);
+	make_namespaces(options, len, inherit);
 	place(options, len);
 	if (exe >= 0)
 		change_image(exe, options, len);

@@ -48,6 +48,8 @@ static inline void freep(void *p)
 {
 	free(*(void **)p);
 }
+
 void closep(int *fd);
+#define _cleanup_close_ _cleanup_(closep)
 
 #endif

@@ -105,7 +105,7 @@ static void work(uint16_t type, struct reader in, int out)
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	setpgid(0, 0);
 	err = worker_do(type, &in, &reply, &why);
-	buf_u32(&head, (uint32_t)err);
+	buf_u32(&head, (uint32_t)-err);
 	put_all(out, &head);
 	put_all(out, err ? &why : &reply);
 	_exit(0);
