@@ -13,6 +13,7 @@ export function openPool(options: PoolOptions<Template>): Promise<RunningPool> {
     runId: options.folder.run,
     limits: new Limits(options.slowdown),
     connectAgent,
+    onTargetEvents: options.onTargetEvents,
     appendRecord: (fields) => {
       options.appendRecord(fields);
       return Promise.resolve();
