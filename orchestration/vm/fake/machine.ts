@@ -1,7 +1,8 @@
-import { appendFileSync } from "node:fs";
+import { appendFileSync, existsSync } from "node:fs";
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { ChildProcess } from "node:child_process";
+import { setTimeout as delay } from "node:timers/promises";
 import { SuiteError } from "../../base/errors.ts";
 import { killGroup, spawnTied } from "../../base/exec.ts";
 import type { MachineDeath } from "../../record/v1.ts";
@@ -47,7 +48,15 @@ export class FakeMachine implements Machine {
     await writeFile(consoleLog, "");
     const program = options.agent === undefined ? "sleep 600; :" : '"$0" --socket "$1"; :';
     const child = spawnTied(["sh", "-c", program, options.agent ?? "-", agentSocket, "-name", name], { stdio: "ignore" });
-    return new FakeMachine(name, child, agentSocket, consoleLog);
+    const machine = new FakeMachine(name, child, agentSocket, consoleLog);
+    if (options.agent !== undefined) {
+      // ready, as a clone is when its driver hands it out
+      const ended = machine.dead.then(() => true);
+      while (!existsSync(agentSocket)) {
+        if (await Promise.race([ended, delay(5, false)])) throw new SuiteError("VM_START_FAILED", `the agent ${options.agent} ended at once`);
+      }
+    }
+    return machine;
   }
 
   /** Appends to the console as a kernel or a program would. */
