@@ -125,6 +125,8 @@ void run_outcome(struct run *run, const struct step *step, unsigned int result, 
 /* ops_memory.c, ops_system.c: true = one of theirs */
 bool op_memory(struct run *run, const struct step *step);
 bool op_system(struct run *run, const struct step *step);
+/* ops_flow.c: all others */
+void op_flow(struct run *run, const struct step *step);
 struct area *area_of(struct run *run, uint16_t index);
 void areas_free(struct run *run);
 void signals_setup(void);
