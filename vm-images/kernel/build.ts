@@ -1,5 +1,6 @@
+import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { digestFile } from "../../orchestration/base/digest.ts";
 import { SuiteError } from "../../orchestration/base/errors.ts";
@@ -67,9 +68,11 @@ interface Job {
 
 async function compile(job: Job, dir: string, step: Step): Promise<Build> {
   const { target, source, cross } = job;
+  await mkdir(source.workDir, { recursive: true });
+  await removeOrphans(source.workDir);
   const output = join(source.workDir, `out-${job.subject.replaceAll("/", "-")}-${process.pid}`);
   await rm(output, { recursive: true, force: true });
-  await mkdir(output, { recursive: true });
+  await mkdir(output);
   try {
     // 1. configuration: everything the fragments do not name stays off, and what they name must have stuck
     step.update("configure", 0);
@@ -98,6 +101,14 @@ async function compile(job: Job, dir: string, step: Step): Promise<Build> {
   }
 }
 
+/** Removes the folders of builds whose process is gone: 400 MB each, left by a kill or a power cut. */
+async function removeOrphans(workDir: string): Promise<void> {
+  for (const name of await readdir(workDir)) {
+    const pid = /^out-.*-(\d+)$/.exec(name)?.[1];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) await rm(join(workDir, name), { recursive: true, force: true });
+  }
+}
+
 /** Runs the long part of the build; returns the number of lines make printed, the measure of the next build's progress. */
 async function compileCounting(job: Job, output: string, step: Step): Promise<number> {
   const shelf = join(cacheDir(), "artifacts", "kernel");
@@ -110,7 +121,7 @@ async function compileCounting(job: Job, output: string, step: Step): Promise<nu
     const named = /^ {2}([A-Z0-9]+(?: \[M\])?) +(\S+)/.exec(line);
     if (named === null) return;
     done += 1;
-    last = named[2] ?? "";
+    last = (named[2] ?? "").replace(`${output}/`, "");
     show();
   };
   const clock = setInterval(show, 1000); // linking prints nothing for a long time
