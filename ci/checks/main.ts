@@ -1,4 +1,5 @@
 import { nowMs } from "../../orchestration/base/deadline.ts";
+import { abiDrift } from "./abi-drift.ts";
 import type { Check } from "./check.ts";
 import { cStyle } from "./c-style.ts";
 import { errorsDoc } from "./errors-doc.ts";
@@ -8,7 +9,7 @@ import { titles } from "./titles.ts";
 import { tree } from "./tree.ts";
 
 /** `npm run check`: all that can be known without a machine. Prints a line a check and a closing count. */
-const CHECKS: readonly Check[] = [types, lint, layers, titles, errorsDoc, cStyle, tree];
+const CHECKS: readonly Check[] = [types, lint, layers, titles, errorsDoc, cStyle, tree, abiDrift];
 
 const results = await Promise.all(
   CHECKS.map(async (check) => {

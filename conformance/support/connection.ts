@@ -72,7 +72,7 @@ export class Connection extends Handle {
     return pending.map((result) => {
       const { errno } = result.of(step);
       const reply = decodeStruct("cmd_send", result.bytes(after)).reply;
-      this.note(`${describeCommand("SEND", command.bytes)}: ${describeSent(message.encoded.bytes)}`, errno ?? describeReceived(result.bytes(slice)));
+      this.note(`${describeCommand("SEND", command.bytes)}: ${describeSent(message.encoded)}`, errno ?? describeReceived(result.bytes(slice)));
       if (errno !== null) throw new BusError("SEND with SYNC_REPLY", errno);
       return received(result.bytes(slice), reply, 0n);
     });
@@ -174,7 +174,7 @@ export class Connection extends Handle {
     const outcomes = (await this.process.run(script)).all(calls[0] as Call);
     const errno = outcomes.at(-1)?.errno ?? null;
     const sent = outcomes.filter((outcome) => outcome.errno === null).length;
-    this.note(`up to ${count} times ${describeCommand("SEND", command.bytes)}: ${describeSent(message.encoded.bytes)}`, `${sent} sent${errno === null ? "" : `, then ${errno}`}`);
+    this.note(`up to ${count} times ${describeCommand("SEND", command.bytes)}: ${describeSent(message.encoded)}`, `${sent} sent${errno === null ? "" : `, then ${errno}`}`);
     return { sent, errno };
   }
 
@@ -196,7 +196,7 @@ export class Connection extends Handle {
     const messageAfter = script.load(message);
     const result = await this.process.run(script);
     const { errno } = result.of(step);
-    this.note(`${describeCommand("SEND", command.bytes)}: ${describeSent(message.encoded.bytes)}`, errno ?? "0");
+    this.note(`${describeCommand("SEND", command.bytes)}: ${describeSent(message.encoded)}`, errno ?? "0");
     return { errno, bytes: result.bytes(after), message: result.bytes(messageAfter) };
   }
 

@@ -2,11 +2,14 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import * as abi from "../../fixtures/abi/constants.ts";
 import { encodeCommand, encodeMessage, item } from "../../fixtures/abi/encode.ts";
+import { address, memory } from "./memory.ts";
 import { describeCommand, describeSent, describeSlice } from "./describe.ts";
 
 test("a command is told with its flags, fields and items", () => {
   const { bytes } = encodeCommand("NAME_ACQUIRE", { flags: abi.NAME.QUEUE | 0x100n }, [item.name("a.b")]);
   assert.equal(describeCommand("NAME_ACQUIRE", bytes), 'NAME_ACQUIRE flags QUEUE|0x100, NAME "a.b"');
+  const hello = encodeCommand("HELLO", { attach_flags_send: abi.ATTACH_ALL, attach_flags_recv: 3, pool_size: 4096 }, [item.bloomParameter(64, 1)]);
+  assert.equal(describeCommand("HELLO", hello.bytes), "HELLO attach_flags_send all, attach_flags_recv TIMESTAMP|CREDS, pool_size 4096, BLOOM_PARAMETER size 64 hashes 1");
   assert.equal(describeCommand("BYEBYE", encodeCommand("BYEBYE", {}).bytes), "BYEBYE");
 });
 
@@ -16,8 +19,11 @@ test("a malformed command is told as far as it can be read", () => {
 });
 
 test("a message is told", () => {
-  const { bytes } = encodeMessage({ dst_id: -1, flags: abi.MSG.SIGNAL, cookie: 7, payload_type: abi.PAYLOAD.DBUS }, [item.vec(0, 9), item.vec(5, 6)]);
-  assert.equal(describeSent(bytes), "to all ones, cookie 7, flags SIGNAL, PAYLOAD_VEC 9 bytes of zeros, PAYLOAD_VEC 6 bytes");
+  const message = encodeMessage({ dst_id: -1, flags: abi.MSG.SIGNAL, cookie: 7, payload_type: abi.PAYLOAD.DBUS }, [item.vec(0, 9), item.vec(5, 6), item.vec(address(memory("hello")), 5), item.vec(address(memory("hello"), 1), 9), item.fds([3, -1])]);
+  assert.equal(
+    describeSent(message),
+    'to all ones, cookie 7, flags SIGNAL, PAYLOAD_VEC 9 bytes of zeros, PAYLOAD_VEC 6 bytes at 0x5, PAYLOAD_VEC "hello" [5], PAYLOAD_VEC "ello" [4] but size 9, FDS 3 -1',
+  );
 });
 
 test("a slice without a message is shown as it is", () => {

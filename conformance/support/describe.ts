@@ -1,6 +1,8 @@
 import * as abi from "../../fixtures/abi/constants.ts";
-import { decodeItems, decodeMessage, decodeNotification, decodeStruct, decodeString, decodeWords, type Message, type RawItem } from "../../fixtures/abi/decode.ts";
-import { COMMAND_STRUCT, STRUCTS } from "../../fixtures/abi/layout.ts";
+import { decodeFds, decodeItems, decodeMessage, decodeNotification, decodeStruct, decodeString, decodeWords, type Message, type RawItem } from "../../fixtures/abi/decode.ts";
+import type { Encoded, Patch } from "../../fixtures/abi/encode.ts";
+import { COMMAND_STRUCT, ITEM_HEADER_SIZE, STRUCTS } from "../../fixtures/abi/layout.ts";
+import type { Source } from "./memory.ts";
 
 /** Flags of each command, for print. */
 const FLAGS: Readonly<Partial<Record<abi.CommandName, Readonly<Record<string, bigint>>>>> = {
@@ -21,18 +23,19 @@ export function describeCommand(name: abi.CommandName, bytes: Uint8Array): strin
   const { size, flags, return_flags: _returned, ...fields } = decodeStruct(struct, bytes) as Record<string, unknown> & { size: bigint; flags: bigint };
   const parts = [
     ...(flags === 0n ? [] : [`flags ${abi.flagNames(flags, FLAGS[name] ?? {})}`]),
-    ...Object.entries(fields).filter(([, value]) => typeof value === "bigint" && value !== 0n).map(([field, value]) => `${field} ${number(value as bigint)}`),
+    ...Object.entries(fields).filter(([, value]) => typeof value === "bigint" && value !== 0n).map(([field, value]) => `${field} ${field.startsWith("attach_flags") ? attachNames(value as bigint) : number(value as bigint)}`),
     ...(size === BigInt(bytes.length) ? [] : [`size ${size} (of ${bytes.length} bytes)`]),
     ...describeItems(bytes, STRUCTS[struct].size),
   ];
   return parts.length === 0 ? name : `${name} ${parts.join(", ")}`;
 }
 
-/** The message that a SEND points at. */
-export function describeSent(bytes: Uint8Array): string {
+/** The message that a SEND points at, with the payload that it points at itself. */
+export function describeSent(message: Encoded): string {
+  const { bytes } = message;
   if (bytes.length < STRUCTS.msg.size) return `message of ${bytes.length} bytes: ${hex(bytes)}`;
   const header = decodeStruct("msg", bytes);
-  return [describeHeader(header), ...(header.size === BigInt(bytes.length) ? [] : [`size ${header.size} (of ${bytes.length} bytes)`]), ...describeItems(bytes, STRUCTS.msg.size)].join(", ");
+  return [describeHeader(header), ...(header.size === BigInt(bytes.length) ? [] : [`size ${header.size} (of ${bytes.length} bytes)`]), ...describeItems(bytes, STRUCTS.msg.size, message.patches)].join(", ");
 }
 
 /** A received message. */
@@ -70,16 +73,16 @@ function describeHeader(header: ReturnType<typeof decodeStruct<"msg">>): string 
   return parts.join(", ");
 }
 
-function describeItems(bytes: Uint8Array, start: number): string[] {
+function describeItems(bytes: Uint8Array, start: number, patches: readonly Patch[] = []): string[] {
   if (bytes.length <= start) return [];
   try {
-    return decodeItems(bytes, start, bytes.length).map(describeItem);
+    return decodeItems(bytes, start, bytes.length).map((raw) => describeItem(raw, patches));
   } catch {
     return [`malformed items ${hex(bytes.subarray(start))}`];
   }
 }
 
-function describeItem(raw: RawItem): string {
+function describeItem(raw: RawItem, patches: readonly Patch[]): string {
   const name = abi.itemName(raw.type);
   const { ITEM } = abi;
   try {
@@ -93,12 +96,25 @@ function describeItem(raw: RawItem): string {
       case ITEM.NEGOTIATE:
       case ITEM.ID:
       case ITEM.DST_ID:
+        return `${name} ${decodeWords(raw.payload).map(number).join(" ")}`;
       case ITEM.ATTACH_FLAGS_SEND:
       case ITEM.ATTACH_FLAGS_RECV:
-        return `${name} ${decodeWords(raw.payload).map(number).join(" ")}`;
+        return `${name} ${decodeWords(raw.payload).map(attachNames).join(" ")}`;
+      case ITEM.BLOOM_PARAMETER: {
+        const { size, n_hash } = decodeStruct("bloom_parameter", raw.payload);
+        return `${name} size ${size} hashes ${n_hash}`;
+      }
+      case ITEM.PAYLOAD_MEMFD: {
+        const { start, size, fd } = decodeStruct("memfd", raw.payload);
+        return `${name} fd ${fd} [${start}+${size}]`;
+      }
+      case ITEM.FDS:
+        return `${name} ${decodeFds(raw.payload).join(" ")}`;
       case ITEM.PAYLOAD_VEC: {
         const { size, address } = decodeStruct("vec", raw.payload);
-        return `${name} ${size} bytes${address === 0n ? " of zeros" : ""}`;
+        const hole = patches.find((patch) => patch.at === raw.at + VEC_ADDRESS_AT)?.source as Source | undefined;
+        if (hole?.kind === "address") return `${name} ${preview(hole.memory.encoded.bytes.subarray(hole.plus))}${size === BigInt(hole.memory.size - hole.plus) ? "" : ` but size ${size}`}`;
+        return `${name} ${size} bytes${address === 0n ? " of zeros" : ` at 0x${address.toString(16)}`}`;
       }
       case ITEM.POLICY_ACCESS: {
         const { type, access, id } = decodeStruct("policy_access", raw.payload);
@@ -116,6 +132,13 @@ function describeItem(raw: RawItem): string {
   } catch {
     return `${name} ${hex(raw.payload)}`;
   }
+}
+
+const VEC_ADDRESS_AT = ITEM_HEADER_SIZE + STRUCTS.vec.fields.address.offset;
+
+function attachNames(mask: bigint): string {
+  if (mask === abi.ATTACH_ALL) return "all";
+  return mask === abi.ATTACH_ANY ? "all ones" : abi.flagNames(mask, abi.ATTACH);
 }
 
 function number(value: bigint): string {

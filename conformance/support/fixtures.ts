@@ -1,8 +1,9 @@
 import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { expect, test as base, type TestInfo } from "@playwright/test";
 import { Limits } from "../../orchestration/base/deadline.ts";
 import { asSuiteError, SuiteError } from "../../orchestration/base/errors.ts";
+import { ROOT } from "../../orchestration/base/paths.ts";
 import { AgentClient } from "../../orchestration/guest/agent-client.ts";
 import type { SpawnOptions } from "../../orchestration/guest/spawn-options.ts";
 import { testId } from "../../orchestration/plan/test-id.ts";
@@ -139,7 +140,7 @@ async function keepStory(info: TestInfo, grant: LeaseGrant, target: string, tran
   const requirements = info.annotations.filter((note) => note.type === REQUIREMENT_ANNOTATION).map((note) => note.description ?? "");
   const text = explain({
     title: info.title,
-    file: info.file,
+    file: `${relative(ROOT, info.file)}:${info.line}`,
     target,
     requirements: requirements.filter(isRequirementId),
     errors: info.errors.map((error) => stripColours(error.message ?? error.value ?? "unknown error")),
