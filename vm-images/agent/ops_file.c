@@ -42,11 +42,11 @@ int make_parents(const char *path)
 
 int op_write_file(struct reader *in, struct buf *reply, struct buf *why)
 {
+	int fd _cleanup_close_ = -1;
 	const char *path = read_str(in);
 	uint32_t mode = read_u32(in), flags = read_u32(in);
 	uint64_t offset = read_u64(in);
 	size_t done = 0;
-	int fd _cleanup_close_ = -1;
 
 	if (in->bad)
 		return -EINVAL;
@@ -76,11 +76,11 @@ int op_write_file(struct reader *in, struct buf *reply, struct buf *why)
 /* Request: string path, u64 offset, u32 most bytes. Reply: u32 1 at the end of the file, bytes. */
 int op_read_file(struct reader *in, struct buf *reply, struct buf *why)
 {
+	int fd _cleanup_close_ = -1;
 	const char *path = read_str(in);
 	uint64_t offset = read_u64(in);
 	uint32_t most = read_u32(in), end = 0;
 	bool seeks = true;
-	int fd _cleanup_close_ = -1;
 
 	if (in->bad || most > MAX_PAYLOAD - 4096)
 		return -EINVAL;

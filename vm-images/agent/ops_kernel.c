@@ -24,9 +24,9 @@ static int failed(struct buf *why, const char *call, const char *what)
 /* Request: string path, string parameters, u32 flags of finit_module(2). */
 int op_insmod(struct reader *in, struct buf *reply, struct buf *why)
 {
+	int fd _cleanup_close_ = -1;
 	const char *path = read_str(in), *params = read_str(in);
 	uint32_t flags = read_u32(in);
-	int fd _cleanup_close_ = -1;
 
 	(void)reply;
 	if (in->bad)

@@ -88,8 +88,8 @@ static void peer_free(struct peer *peer)
 
 static void write_map(pid_t pid, const char *file, const uint8_t *text, size_t len, int *err)
 {
-	char path[64];
 	int fd _cleanup_close_ = -1;
+	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
 	fd = open(path, O_WRONLY | O_CLOEXEC);

@@ -14,9 +14,9 @@
 
 static long read_text(const char *format, int pid, const char *tid, char *text, size_t size)
 {
+	int fd _cleanup_close_ = -1;
 	char path[128];
 	ssize_t n;
-	int fd _cleanup_close_ = -1;
 
 	snprintf(path, sizeof(path), format, pid, tid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
