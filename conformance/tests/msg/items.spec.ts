@@ -1,4 +1,4 @@
-import { abi, address, covers, decodeStruct, encodeCommand, encodeMessage, encodeStruct, expect, expectErrno, expectResult, item, KERNEL_ADDRESS, memory, pageBeforeHole, payloadBytes, payloadText, test, textVec, type Item } from "../../support/index.ts";
+import { abi, address, covers, decodeStruct, encodeCommand, encodeMessage, encodeStruct, expect, expectErrno, item, KERNEL_ADDRESS, memory, pageBeforeHole, payloadBytes, payloadText, test, textVec, type Item } from "../../support/index.ts";
 
 const LETTERS = "abcdefghijklmnopqrstuvwxyz";
 
