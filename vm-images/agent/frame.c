@@ -26,7 +26,7 @@
  *
  * A frame with a wrong field is reported as EV_BAD_FRAME and nothing after it
  * is trusted: the link hunts for the next SYNC, byte by byte. It does the same
- * at the start, after the host closed its end, and when a frame stays
+ * at the start, after the host closed its end in mid-frame, and when a frame stays
  * incomplete for STUCK_NS (what a client that died in mid-frame leaves behind).
  */
 #define HEADER		24
@@ -281,13 +281,13 @@ static void link_ready(struct source *source, uint32_t events)
 {
 	(void)source;
 	(void)events;
-	flush();
 	link_service();
 }
 
 /* Reads until nothing is left: the link is watched edge-triggered. */
 void link_service(void)
 {
+	flush();
 	while (conn.source.fd >= 0) {
 		ssize_t n;
 
@@ -324,7 +324,7 @@ int link_timeout_ms(void)
 	if (conn.source.fd < 0)
 		return -1;
 	if (conn.hunting || !conn.in.len)
-		return conn.is_port && conn.hunting ? 500 : -1;
+		return conn.is_port && (conn.hunting || conn.out.len) ? 100 : -1;
 	if (now - conn.last_read_ns >= STUCK_NS) {
 		bad_frame("a frame stayed incomplete for one second");
 		take_frames();
