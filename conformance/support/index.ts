@@ -14,6 +14,7 @@ export { listDirectory, openFds, stat, type DirectoryEntry, type FileStatus } fr
 export { expect, test, type LeasedMachine, type Spawn } from "./fixtures.ts";
 export { detectSigns, type GenerationSigns } from "./generation.ts";
 export { expectErrno, expectResult, itemOf, payloadText } from "./matchers.ts";
+export { allocatedBytes, KernelTrace } from "./kernel-trace.ts";
 export { address, KERNEL_ADDRESS, memory, UNMAPPED, type Memory } from "./memory.ts";
 export type { Destination, MessageOptions } from "./message-options.ts";
 export { SEALS, type Pending, type Process } from "./process.ts";

@@ -1,0 +1,98 @@
+import { abi, address, allocatedBytes, covers, encodeCommand, expect, expectResult, item, KernelTrace, memory, payloadBytes, prepareSend, Script, SEALS, stat, test, unsupported, type Process } from "../../support/index.ts";
+
+const F_ADD_SEALS = 1033;
+
+/** A sealed memfd of that size without content of its own. */
+async function sparseMemfd(process: Process, size: number): Promise<number> {
+  const fd = await process.memfd("x", { seals: 0 });
+  await process.must("ftruncate", fd, size);
+  await process.must("fcntl", fd, F_ADD_SEALS, SEALS.ALL);
+  return fd;
+}
+
+test("POOL-024 a memfd travels as the file it is", covers("POOL-024"), async ({ bus, root }) => {
+  const [sender, receiver] = [await bus.connect(), await bus.connect()];
+  const memfd = await root.memfd("0123456789");
+
+  await sender.send(receiver, { payload: [item.memfd(memfd, 0, 10)] });
+
+  const [chunk] = (await receiver.recv()).payload;
+  expect(chunk?.kind).toBe("memfd");
+  const there = chunk?.kind === "memfd" ? chunk.fd : -1;
+  expect(there).not.toBe(memfd);
+  const [sent, received] = [await stat(root, memfd), await stat(root, there)];
+  expect([received.device, received.ino, received.size]).toEqual([sent.device, sent.ino, sent.size]);
+});
+
+test("POOL-024 the size of a memfd takes no room in the pool", covers("POOL-024"), async ({ bus, root }) => {
+  const [sender, receiver] = [await bus.connect(), await bus.connect({ pool: 65536 })];
+  const sizes = [];
+  for (const size of [4096, 64 << 20]) {
+    await sender.send(receiver, { payload: [item.memfd(await sparseMemfd(root, size), 0, size)] });
+    const { msgSize, payload } = await receiver.recv();
+    expect(payload.map((chunk) => chunk.kind === "memfd" && chunk.size)).toEqual([BigInt(size)]);
+    sizes.push(msgSize);
+  }
+
+  expect(sizes[1]).toBe(sizes[0]);
+});
+
+test("POOL-021 SEND allocates no memory in proportion to the payload", covers("POOL-021"), async ({ bus, root, agent }) => {
+  const LARGE = 2 << 20;
+  const [sender, receiver] = [await bus.connect(), await bus.connect({ pool: 16 << 20 })];
+  const trace = await KernelTrace.of(agent, root, ["kmem/kmalloc", "kmem/kmem_cache_alloc", "kmem/mm_page_alloc"]);
+  const source = await root.memfd(new Uint8Array(1), { seals: 0 });
+  await root.must("ftruncate", source, LARGE);
+  const mapping = new Script();
+  const map = mapping.map(source, LARGE, root.peer.reserve(0));
+  const at = BigInt.asUintN(64, (await root.run(mapping)).of(map).value);
+  const [recv, free] = [memory(encodeCommand("RECV", {})), memory(encodeCommand("FREE", {}))];
+
+  const measure = async (size: number): Promise<number> => {
+    const send = await prepareSend(sender, receiver, { items: [item.vec(at, size)] });
+    await trace.clear();
+    const script = new Script();
+    const calls: ReturnType<Script["ioctl"]>[] = [];
+    // three rounds warm the pool, the last SEND is looked at
+    for (let round = 0; round < 4; round++) {
+      if (round === 3) trace.around(script, () => void calls.push(send.step(script).call));
+      else calls.push(send.step(script).call);
+      calls.push(script.ioctl(receiver.fd, abi.COMMANDS.RECV, recv));
+      script.copy({ memory: recv, at: 40 }, { memory: free, at: 24 });
+      calls.push(script.ioctl(receiver.fd, abi.COMMANDS.FREE, free));
+    }
+    const result = await root.run(script);
+    for (const call of calls) expectResult(result.of(call), null);
+    return allocatedBytes(await trace.lines());
+  };
+  await measure(LARGE); // the pool's pages are there from now on
+  const [small, large] = [await measure(64 << 10), await measure(LARGE)];
+
+  // a SEND allocates at least its queue entry; a trace that shows nothing at all did not look
+  expect(small, "bytes allocated for 64 KiB").toBeGreaterThan(0);
+  expect(large - small, "bytes allocated for 2 MiB beyond those for 64 KiB").toBeLessThanOrEqual(64 << 10);
+});
+
+test("POOL-025 SEND writes into the frames of the pool and leaves those of the source", covers("POOL-025"), async ({ bus, root }) => {
+  const [sender, receiver] = [await bus.connect(), await bus.connect({ pool: 1 << 18 })];
+  const pagemap = await root.open("/proc/self/pagemap", 0o2000000);
+  const content = memory("w".repeat(20_000), "payload");
+  const frames = async (start: bigint, count: number): Promise<bigint[]> => {
+    await root.readMemory(start, count * 4096); // present in the page table
+    const bytes = await root.readAt(pagemap, Number(start >> 12n) * 8, count * 8);
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
+    return Array.from({ length: bytes.length / 8 }, (_, index) => view.getBigUint64(index * 8, true) & ((1n << 55n) - 1n));
+  };
+  const source = memory("p".repeat(20_000), "payload");
+  await sender.send(receiver, { items: [item.vec(address(content), content.size)] });
+  const first = await receiver.recv();
+  const page = receiver.pool + (first.offset & ~4095n);
+  const before = await frames(page, 4);
+  if (before.every((frame) => frame === 0n)) unsupported("page frame numbers in /proc/self/pagemap");
+
+  await sender.send(receiver, { items: [item.vec(address(source), source.size)] });
+  const second = await receiver.recv();
+
+  expect(payloadBytes(second)).toEqual(new Uint8Array(20_000).fill("p".charCodeAt(0)));
+  expect(await frames(page, 4)).toEqual(before);
+});
