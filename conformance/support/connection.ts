@@ -196,8 +196,9 @@ export class Connection extends Handle {
     const messageAfter = script.load(message);
     const result = await this.process.run(script);
     const { errno } = result.of(step);
-    this.note(`${describeCommand("SEND", command.bytes)}: ${describeSent(message.encoded)}`, errno ?? "0");
-    return { errno, bytes: result.bytes(after), message: result.bytes(messageAfter) };
+    const operation = `${describeCommand("SEND", command.bytes)}: ${describeSent(message.encoded)}`;
+    this.note(operation, errno ?? "0");
+    return { operation, errno, bytes: result.bytes(after), message: result.bytes(messageAfter) };
   }
 
   /** The command and message of a SEND, for scripts and raw tests. */

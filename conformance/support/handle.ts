@@ -10,6 +10,8 @@ import { Script, type Arg } from "./script.ts";
 
 /** Outcome of a command that is allowed to fail: the error's name and the command as the kernel left it. */
 export interface RawResult {
+  /** In words, for the message of a failed expectation. */
+  readonly operation: string;
   readonly errno: string | null;
   readonly bytes: Uint8Array;
 }

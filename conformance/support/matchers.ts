@@ -22,8 +22,8 @@ export async function expectErrno(operation: Promise<unknown>, ...allowed: reado
 }
 
 /** The same for a result that carries its error: `expectResult(await conn.ioctl("LIST", bytes), "EINVAL")`; null is success. */
-export function expectResult(result: { readonly errno: string | null }, ...allowed: readonly [ErrnoName | null, ...(ErrnoName | null)[]]): void {
-  expectOneOf(result.errno ?? "success", allowed.map((errno) => errno ?? "success"), "the system call");
+export function expectResult(result: { readonly errno: string | null; readonly operation?: string }, ...allowed: readonly [ErrnoName | null, ...(ErrnoName | null)[]]): void {
+  expectOneOf(result.errno ?? "success", allowed.map((errno) => errno ?? "success"), result.operation ?? "the system call");
 }
 
 /** The whole stored payload as text; a failed comparison then reads well. */

@@ -101,7 +101,7 @@ export class Process {
     const { errno } = result.of(step);
     const what = typeof name === "number" ? `ioctl 0x${name.toString(16)}` : target === undefined ? `${name} with pointer ${describeArg(argument as Arg)}` : describeCommand(name, target.encoded.bytes);
     this.transcript.add({ who, what, result: errno ?? "0" });
-    return { errno, bytes: after === undefined ? new Uint8Array(0) : result.bytes(after) };
+    return { operation: what, errno, bytes: after === undefined ? new Uint8Array(0) : result.bytes(after) };
   }
 
   /** The step that opens a path for reading and writing; for scripts that go on with the new descriptor. */
