@@ -22,5 +22,5 @@ export interface GuestExit {
   readonly stderr: string;
 }
 
-/** Resolves when the agent has said hello on this connection. @throws GUEST_TIMEOUT | GUEST_LOST | GUEST_PROTOCOL */
+/** Resolves when the agent has said hello on this connection; on failure the connection is closed, since the next client is served only then. @throws GUEST_TIMEOUT | GUEST_LOST | GUEST_PROTOCOL */
 export type ConnectAgent = (socketPath: string, options: { readonly timeoutMs: number }) => Promise<GuestAgent>;

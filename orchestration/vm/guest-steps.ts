@@ -67,7 +67,9 @@ export async function loadModule(machine: Machine, module: { readonly ko: string
     await subjectStep(machine, agent.insmod(path, { timeoutMs: limitMs }), limitMs, `loading ${module.name}.ko`, ctx.limits);
     ctx.step.update("mounting the bus");
     const mounted = await subjectStep(machine, agent.exec(["systemctl", "start", "sys-fs-kdbus.mount"], { timeoutMs: limitMs }), limitMs, "mounting kdbusfs", ctx.limits);
-    if (mounted.exitCode !== 0) {
+    // systemd calls a start done whose condition did not hold: only the mount table tells
+    const mounts = Buffer.from(await agent.readFile("/proc/mounts", { timeoutMs: limitMs })).toString();
+    if (mounted.exitCode !== 0 || !/ \/sys\/fs\/kdbus /.test(mounts)) {
       const status = await agent.exec(["systemctl", "status", "--no-pager", "--lines=20", "sys-fs-kdbus.mount"], { timeoutMs: limitMs });
       throw new SuiteError("MODULE_LOAD_FAILED", `${module.name}.ko loads, but its file system cannot be mounted on /sys/fs/kdbus`, { details: `${mounted.stderr}${status.stdout}\n${await lastLines(machine)}` });
     }

@@ -15,7 +15,12 @@ const REPLY = { sync: 0x101, ok: 0x102, error: 0x103 } as const;
 
 export const connectWireAgent: ConnectAgent = async (path, { timeoutMs }) => {
   const wire = new Wire(await connect(path));
-  await wire.sync(timeoutMs);
+  try {
+    await wire.sync(timeoutMs);
+  } catch (error) {
+    wire.close(); // QEMU serves one client at a time: one left open shuts out the next
+    throw error;
+  }
   const call = (type: number, parts: Uint8Array[], limitMs: number): Promise<Buffer> => wire.call(type, Buffer.concat(parts), limitMs);
   const agent: GuestAgent = {
     ping: async ({ timeoutMs: limit }) => void (await call(REQUEST.ping, [], limit)),
@@ -88,6 +93,7 @@ class Wire {
 
   call(type: number, payload: Buffer, limitMs: number): Promise<Buffer> {
     const request = ++this.#request;
+    if (this.#socket.destroyed) return Promise.reject(new SuiteError("GUEST_LOST", "the agent's channel is closed"));
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiting.delete(request);
