@@ -12,7 +12,6 @@ export { covers } from "./covers.ts";
 export { BusError, type ErrnoName } from "./errno.ts";
 export { listDirectory, openFds, stat, type DirectoryEntry, type FileStatus } from "./files.ts";
 export { expect, test, type LeasedMachine, type Spawn } from "./fixtures.ts";
-export { detectSigns, type GenerationSigns } from "./generation.ts";
 export { expectErrno, expectResult, itemOf, payloadText } from "./matchers.ts";
 export { allocatedBytes, KernelTrace } from "./kernel-trace.ts";
 export { address, KERNEL_ADDRESS, memory, UNMAPPED, type Memory } from "./memory.ts";
