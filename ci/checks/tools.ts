@@ -7,12 +7,11 @@ import type { Check, CheckResult } from "./check.ts";
 export const types: Check = {
   name: "types",
   run: async () => {
-    const { output, code } = await node("node_modules/typescript7/bin/tsc", ["--noEmit", "--listFilesOnly", "-p", "tsconfig.json"]);
-    const files = output.split("\n").filter((line) => line.startsWith(ROOT) && !line.includes("node_modules")).length;
-    if (code !== 0) return { examined: files, problems: output.split("\n").filter(Boolean) };
-    const check = await node("node_modules/typescript7/bin/tsc", ["--noEmit", "--pretty", "false", "-p", "tsconfig.json"]);
-    const problems = check.output.split("\n").filter(Boolean);
-    return { examined: files, problems: check.code === 0 ? [] : problems.length > 0 ? problems : [`tsc ended with ${check.code}`] };
+    const { output, code } = await node("node_modules/typescript7/bin/tsc", ["--noEmit", "--pretty", "false", "--listFiles", "-p", "tsconfig.json"]);
+    const [files, problems] = [[] as string[], [] as string[]];
+    for (const line of output.split("\n").filter(Boolean)) (line.startsWith("/") ? files : problems).push(line);
+    if (code !== 0 && problems.length === 0) problems.push(`tsc ended with ${code}`);
+    return { examined: files.filter((file) => !file.includes("node_modules")).length, problems: code === 0 ? [] : problems };
   },
 };
 

@@ -57,8 +57,8 @@ async function unitTests(counts: Counts, files: readonly string[], grep: string 
   const stream = runTests({ files: chosen, concurrency: 2, ...(grep === undefined ? {} : { testNamePatterns: [new RegExp(grep)] }) });
   stream.on("test:pass", (event) => count(event, "passed"));
   stream.on("test:fail", (event) => count(event, "failed"));
-  const shown = stream.compose(new spec());
-  for await (const chunk of shown) process.stdout.write(chunk as Buffer);
+  const shown: AsyncIterable<Buffer | string> = stream.compose(new spec());
+  for await (const chunk of shown) process.stdout.write(chunk);
 
   function count(event: { details: { type?: string | undefined }; skip?: string | boolean; todo?: string | boolean; nesting: number; name: string; file?: string | undefined }, kind: "passed" | "failed"): void {
     if (event.details.type === "suite") return;
