@@ -36,7 +36,7 @@ export function judgeTarget(input: TargetInput): JudgedTarget {
   const byTest = groupByTest(records);
   const planned = plan.tests.filter((test) => plannedFor(test, generation.used ?? "auto"));
   const judged = planned.filter((test) => test.canary === undefined).map((test) => judgeTest(test, target, byTest));
-  const canaries = wasTried(records, end) ? planned.filter((test) => test.canary !== undefined).map((test) => judgeCanary(test, target, byTest)) : [];
+  const canaries = wasTried(records) ? planned.filter((test) => test.canary !== undefined).map((test) => judgeCanary(test, target, byTest)) : [];
 
   const excuses = excusesOf(input);
   const tests = judged.map((test) => ({ ...test, waived: isBad(test.outcome) && test.requirements.length > 0 && test.requirements.every((id) => excuses.active.has(id)) }));
@@ -90,8 +90,8 @@ export function judgeTarget(input: TargetInput): JudgedTarget {
 }
 
 /** False for a target that ended before any test began: there was no harness at work that canaries would vouch for. */
-function wasTried(records: readonly RunRecord[], end: RecordOf<"target-end"> | undefined): boolean {
-  return failure(end) === null || records.some((record) => record.type === "test-begin" || record.type === "lease" || record.type === "test-end");
+function wasTried(records: readonly RunRecord[]): boolean {
+  return records.some((record) => record.type === "test-begin" || record.type === "lease" || record.type === "test-end");
 }
 
 /** What ended the target early. */

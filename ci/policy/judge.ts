@@ -2,7 +2,7 @@ import { planDigest, type Plan } from "../../orchestration/plan/plan.ts";
 import { describeSelection } from "../../orchestration/plan/select.ts";
 import type { RecordLog } from "../../orchestration/record/jsonl.ts";
 import type { RunRecord } from "../../orchestration/record/v1.ts";
-import { VERDICT_SCHEMA, type Verdict } from "../../orchestration/record/verdict.ts";
+import { VERDICT_SCHEMA, type CanaryVerdict, type Verdict } from "../../orchestration/record/verdict.ts";
 import { judgeTarget } from "./judge-target.ts";
 import { exitCode, runVerdict } from "./rules.ts";
 import { describeWaiver, type Waivers } from "./waivers.ts";
@@ -48,9 +48,9 @@ export function judge(input: JudgeInput): Verdict {
       callerAtFault: targets.some((target) => target.error?.blame === "caller"),
     }),
     reasons: [
-      ...(hasCanaries ? [] : ["The plan has no canary, so nothing vouches for the harness."]),
-      ...wrong.map((canary) => `${canary.target}: the harness called the canary ${canary.test} "${canary.actual}"; it must be "${canary.expected}".`),
       ...runGaps,
+      ...(hasCanaries ? [] : ["The plan has no canary, so nothing vouches for the harness."]),
+      ...canarySentences(wrong),
       ...judged.flatMap((target) => target.reasons),
       ...[...expired].map((waiver) => `The waiver for ${waiver} has expired and excuses nothing.`),
       ...(plan.waivers.digest === waivers.digest ? [] : ["The waivers are not those that were there when the run was planned."]),
@@ -71,6 +71,16 @@ export function judge(input: JudgeInput): Verdict {
     startedAt: begin?.at ?? null,
     endedAt: end?.at ?? null,
   };
+}
+
+/** One sentence for each wrong name; those that did not run share one per target. */
+function canarySentences(wrong: readonly CanaryVerdict[]): string[] {
+  const missing = new Map<string, string[]>();
+  for (const { target, test, actual } of wrong) if (actual === "not-run") missing.set(target, [...(missing.get(target) ?? []), test]);
+  return [
+    ...wrong.filter(({ actual }) => actual !== "not-run").map(({ target, test, actual, expected }) => `${target}: the harness called the canary ${test} "${actual}"; it must be "${expected}".`),
+    ...[...missing].map(([target, tests]) => `${target}: ${tests.length} canaries were not run: ${tests.join("; ")}.`),
+  ];
 }
 
 function runGapsOf(log: RecordLog, plan: Plan, planHolds: boolean): string[] {
