@@ -30,7 +30,7 @@ export async function bootToSettled(machine: Machine, ctx: StepContext): Promise
     ctx.step.update(`booting, ${seconds.toFixed(0)} s`, Math.min(0.95, (seconds * 1000) / ctx.limits.ms(1_200)));
   }, 500);
   try {
-    const agent = await answer(machine, ctx, limitMs, async (death) => await bootDeath(machine, death), async () => await silence(machine, limitMs));
+    const agent = await answer(machine, ctx, limitMs, async (death) => bootDeath(machine, death), async () => silence(machine, limitMs));
     ctx.step.update("waiting for systemd to settle", 0.9);
     const left = limitMs - (performance.now() - started) + 5_000;
     const settled = await race(agent.exec(["systemctl", "is-system-running", "--wait"], { timeoutMs: left }), {

@@ -74,7 +74,7 @@ export async function eventsBetween(machine: Machine, fromOffset: number): Promi
 
 /** The death of a machine, or null while it lives. A dying QEMU needs a moment to be reaped. */
 export async function endedAlready(machine: Machine, waitMs = 0): Promise<MachineDeath | null> {
-  return await Promise.race([machine.dead, delay(waitMs, null, { ref: false })]);
+  return Promise.race([machine.dead, delay(waitMs, null, { ref: false })]);
 }
 
 async function ask(what: Inspection, limitMs: number): Promise<GuestAgent | undefined> {
@@ -84,7 +84,7 @@ async function ask(what: Inspection, limitMs: number): Promise<GuestAgent | unde
     await agent.ping({ timeoutMs: limitMs });
     return agent;
   })().catch(() => undefined);
-  return await Promise.race([connecting, death]);
+  return Promise.race([connecting, death]);
 }
 
 /** Sends a line through the kernel's log and waits until it stands in the file: all before it is there as well. */

@@ -129,7 +129,7 @@ class MachinePool {
   }
 
   async release(owner: object, id: string, keepEvidence: boolean): Promise<LeaseReport> {
-    return await this.#end(this.#leaseOf(owner, id), keepEvidence);
+    return this.#end(this.#leaseOf(owner, id), keepEvidence);
   }
 
   async inspect(owner: object, id: string): Promise<LeaseReport> {

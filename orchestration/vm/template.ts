@@ -103,7 +103,7 @@ export async function prepareTemplate(spec: TemplateSpec, ctx: TemplateContext):
       ctx,
       build: async (dir, step) => {
         step.update("waiting for the template without the module");
-        return await addModule(run, module, await base(), dir, step);
+        return addModule(run, module, await base(), dir, step);
       },
       check: (found, dir) => restores(run, found, dir),
     });

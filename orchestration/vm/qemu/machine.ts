@@ -181,7 +181,7 @@ export class QemuMachine implements Machine {
   }
 
   async interruptHard(): Promise<boolean> {
-    return await this.monitor.send("inject-nmi").then(
+    return this.monitor.send("inject-nmi").then(
       () => true,
       () => false,
     );
