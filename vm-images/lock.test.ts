@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -22,5 +22,9 @@ test("a held lock makes the next one wait, and say so, until it is given up", as
 });
 
 test("a folder that cannot be made is an error, not a wait", async () => {
-  await assert.rejects(lockFile("/proc/no/x.lock", () => undefined));
+  const dir = await mkdtemp(join(tmpdir(), "lock-"));
+  await writeFile(join(dir, "file"), "");
+
+  await assert.rejects(lockFile(join(dir, "file", "x.lock"), () => undefined), { code: /ENOTDIR|EEXIST/ });
+  await rm(dir, { recursive: true });
 });

@@ -26,8 +26,10 @@ export interface KernelArtifact extends Artifact {
   readonly release: string;
 }
 
-const RECIPE = 1;
+const RECIPE = 2;
 const MIB = 1024 * 1024;
+/** Programs that Kconfig looks for on the host and writes down; without these words equal inputs would give different kernels. */
+const NOT_ASKED = ["PAHOLE=no-pahole", "RUSTC=no-rustc"];
 /** Lines make prints for the base configuration; only the percentage depends on it, and only at the first build. */
 const EXPECTED_STEPS = 2036;
 
@@ -139,7 +141,7 @@ function jobs(): number {
 
 async function make(job: Job, output: string, words: readonly string[], onLine?: (line: string) => void): Promise<void> {
   const { target, source, cross, ctx } = job;
-  const argv = ["make", "-C", source.dir, `O=${output}`, `ARCH=${target.arch.kernelArch}`, `CROSS_COMPILE=${cross}`, `CC=ccache ${cross}gcc`, ...words] as [string, ...string[]];
+  const argv = ["make", "-C", source.dir, `O=${output}`, `ARCH=${target.arch.kernelArch}`, `CROSS_COMPILE=${cross}`, `CC=ccache ${cross}gcc`, ...NOT_ASKED, ...words] as [string, ...string[]];
   const options: ExecOptions = {
     cwd: source.workDir,
     env: compileEnvironment(source.workDir),
