@@ -114,14 +114,15 @@ function wellFormed(type: number): Item {
   return item.raw(type, new Uint8Array(32));
 }
 
-for (const name of ["nodot", ".leading.dot", "trailing.", "a..b", "a.*", "a.b.*", "1.digit", `a.${"b".repeat(254)}`, ""]) {
-  test(`MSG-034 DST_NAME "${name.length > 20 ? `of ${name.length} characters` : name}" gives EINVAL`, covers("MSG-034"), async ({ bus }) => {
-    const sender = await bus.connect();
+test("MSG-034 a DST_NAME that is no valid name, or a wildcard, gives EINVAL", covers("MSG-034"), async ({ bus }) => {
+  const sender = await bus.connect();
+  await expectErrno(sender.send("nobody.here"), "ESRCH"); // a valid name without owner
+  await expectErrno(sender.send(`a.${"b".repeat(253)}`), "ESRCH"); // of 255 characters
 
-    await expectErrno(sender.send("nobody.here"), "ESRCH"); // a valid name without owner
+  for (const name of ["nodot", ".leading.dot", "trailing.", "a..b", "a.*", "a.b.*", "1.digit", `a.${"b".repeat(254)}`, ""]) {
     await expectErrno(sender.send(abi.DST_ID_NAME, { dstName: name }), "EINVAL");
-  });
-}
+  }
+});
 
 test("MSG-088 a second FDS, BLOOM_FILTER or DST_NAME gives EINVAL", covers("MSG-088"), async ({ bus, root }) => {
   const [sender, receiver] = [await bus.connect(), await bus.connect()];

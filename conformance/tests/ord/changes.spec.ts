@@ -1,0 +1,155 @@
+import { abi, covers, encodeCommand, expect, item, memory, MESSAGE_AT, prepareSend, Script, test, type Connection, type Message } from "../../support/index.ts";
+
+/** What a watcher saw, in words. */
+const story = (messages: readonly Message[]): string[] => messages.map(({ header, notification }) => (notification === undefined ? `message ${header.cookie}` : `${notification.kind}${"name" in notification ? ` ${notification.name}` : ""}`));
+const cookies = (messages: readonly Message[]): number[] => messages.filter(({ notification }) => notification === undefined).map(({ header }) => Number(header.cookie));
+
+test("ORD-011 messages and name changes of one caller keep their order", covers("ORD-011"), async ({ bus }) => {
+  const [watcher, sender] = [await bus.connect(), await bus.connect()];
+  await watcher.addMatch();
+  const [unicast, signal] = [await prepareSend(sender, watcher, { cookie: 1 }), await prepareSend(sender, "broadcast", { cookie: 2, bloom: { filter: sender.bloomOnes() } })];
+  const script = new Script();
+  const name = memory(encodeCommand("NAME_ACQUIRE", {}, [item.name("test.name")]));
+  const add = [unicast, signal].map(({ message }) => ({ memory: message, at: MESSAGE_AT.cookie, by: 2 }));
+  script.repeat(10, () => {
+    unicast.step(script);
+    signal.step(script);
+    script.ioctl(sender.fd, abi.COMMANDS.NAME_ACQUIRE, name);
+    unicast.step(script);
+    signal.step(script);
+    return script.ioctl(sender.fd, abi.COMMANDS.NAME_RELEASE, name);
+  }, { add }); // prettier-ignore
+  await sender.process.run(script);
+
+  expect(story(await watcher.recvAll())).toEqual(
+    Array.from({ length: 10 }, (_, turn) => {
+      const pair = [`message ${2 * turn + 1}`, `message ${2 * turn + 2}`];
+      return [...pair, "NAME_ADD test.name", ...pair, "NAME_REMOVE test.name"];
+    }).flat(),
+  );
+});
+
+for (const end of ["close", "SIGKILL"] as const) {
+  test(`ORD-012 what a connection sent comes before its end by ${end}`, covers("ORD-012"), async ({ bus, spawn }) => {
+    const watcher = await bus.connect();
+    const sender = await bus.connect({ by: await spawn({ label: "sender" }) });
+    await sender.acquire("test.name");
+    await watcher.addMatch();
+    await sender.flood("broadcast", 50, { bloom: { filter: sender.bloomOnes() } });
+    await sender.flood(watcher, 50, { cookie: 51 });
+
+    if (end === "close") await sender.close();
+    else await sender.process.kill();
+
+    const seen = story(await watcher.recvAll());
+    expect(seen).toEqual([...Array.from({ length: 100 }, (_, index) => `message ${index + 1}`), "NAME_REMOVE test.name", "ID_REMOVE"]);
+  });
+}
+
+test("ORD-013 a peer hears of names, then of its request, then of the id", covers("ORD-013"), async ({ bus, spawn }) => {
+  const client = await bus.connect();
+  const service = await bus.connect({ by: await spawn({ label: "service" }) });
+  const heir = await bus.connect();
+  await service.acquire("test.lost");
+  await service.acquire("test.inherited");
+  await heir.acquire("test.inherited", abi.NAME.QUEUE);
+  await client.send(service, { expectReplyMs: 60_000 });
+  await client.addMatch();
+
+  await service.process.kill();
+
+  const seen = story(await client.recvAll());
+  expect([...seen].sort()).toEqual(["ID_REMOVE", "NAME_CHANGE test.inherited", "NAME_REMOVE test.lost", "REPLY_DEAD"]);
+  expect(seen.slice(2)).toEqual(["REPLY_DEAD", "ID_REMOVE"]);
+});
+
+test("ORD-014 a replacement splits the messages to a name at its moment", covers("ORD-014"), async ({ bus, spawn }) => {
+  const [sender, old, heir] = [await bus.connect({ by: await spawn({ label: "sender" }) }), await bus.connect(), await bus.connect()];
+  await old.acquire("test.name", abi.NAME.ALLOW_REPLACEMENT);
+  await sender.flood("test.name", 20, { cookie: 1 });
+  await heir.acquire("test.name", abi.NAME.REPLACE_EXISTING);
+  await sender.flood("test.name", 20, { cookie: 21 });
+
+  expect(cookies(await old.recvAll())).toEqual(Array.from({ length: 20 }, (_, index) => index + 1));
+  expect(cookies(await heir.recvAll())).toEqual(Array.from({ length: 20 }, (_, index) => index + 21));
+});
+
+test("ORD-014 a replacement during a stream splits it once", covers("ORD-014"), async ({ bus, spawn }) => {
+  const TURNS = 200;
+  const [sender, old, heir] = [await bus.connect({ by: await spawn({ label: "sender" }) }), await bus.connect(), await bus.connect()];
+  await old.acquire("test.name", abi.NAME.ALLOW_REPLACEMENT);
+  const send = await prepareSend(sender, "test.name", { cookie: 1 });
+  const sending = new Script();
+  const counter = sending.program.arena(64);
+  sending.repeat(TURNS, () => {
+    const { call } = send.step(sending);
+    sending.program.fetchAdd(counter, 1);
+    return call;
+  }, { add: [{ memory: send.message, at: MESSAGE_AT.cookie, by: 1 }] }); // prettier-ignore
+  const replacing = new Script();
+  const [begun, done] = [replacing.program.arena(64), memory(encodeCommand("NAME_ACQUIRE", { flags: abi.NAME.REPLACE_EXISTING }, [item.name("test.name")]))];
+  replacing.program.waitFor(begun, ">=", 30, { timeoutMs: 10_000 });
+  const before = replacing.program.load(begun);
+  replacing.ioctl(heir.fd, abi.COMMANDS.NAME_ACQUIRE, done);
+  const after = replacing.program.load(begun);
+
+  const [started, replaced] = [sender.process.peer.start(sending.program), await heir.process.run(replacing)];
+  await started.result;
+
+  const [toOld, toHeir] = [cookies(await old.recvAll()), cookies(await heir.recvAll())];
+  expect([...toOld, ...toHeir]).toEqual(Array.from({ length: TURNS }, (_, index) => index + 1));
+  // finished before the command began: the old owner's; begun after it returned: the heir's (one SEND may have been under way)
+  expect(toOld.length).toBeGreaterThanOrEqual(Number(replaced.result.value(before)));
+  expect(toOld.length).toBeLessThanOrEqual(Number(replaced.result.value(after)) + 1);
+});
+
+const numbered = async (from: Connection, first: number, count: number): Promise<void> => void expect((await from.flood("test.name", count, { cookie: BigInt(first) })).sent).toBe(count);
+
+test("ORD-015 messages waiting at an activator reach the implementer first and in order", covers("ORD-015"), async ({ bus }) => {
+  const activator = await bus.connectActivator("test.name");
+  const [sender, implementer] = [await bus.connect(), await bus.connect()];
+  await numbered(sender, 1, 30);
+
+  await implementer.acquire("test.name");
+  await numbered(sender, 31, 10);
+
+  expect(cookies(await implementer.recvAll())).toEqual(Array.from({ length: 40 }, (_, index) => index + 1));
+  expect(await activator.recvAll()).toEqual([]);
+});
+
+test("ORD-015 what was queued at the implementer before stays ahead of what moves to it", covers("ORD-015"), async ({ bus }) => {
+  await bus.connectActivator("test.name");
+  const [sender, implementer] = [await bus.connect(), await bus.connect()];
+  await numbered(sender, 1, 3);
+  await sender.send(implementer, { cookie: 100 });
+
+  await implementer.acquire("test.name");
+
+  expect(cookies(await implementer.recvAll())).toEqual([100, 1, 2, 3]);
+});
+
+test("ORD-016 messages handed back to an activator keep their order", covers("ORD-016"), async ({ bus }) => {
+  const activator = await bus.connectActivator("test.name");
+  const [sender, implementer] = [await bus.connect(), await bus.connect()];
+  await implementer.acquire("test.name");
+  await numbered(sender, 1, 25);
+  for (let read = 0; read < 5; read++) await implementer.recv();
+
+  await implementer.release("test.name");
+  await numbered(sender, 26, 5);
+
+  expect(cookies(await activator.recvAll())).toEqual(Array.from({ length: 25 }, (_, index) => index + 6));
+  expect(await implementer.recvAll()).toEqual([]);
+});
+
+test("ORD-019 a synchronous reply is returned without reading what came before", covers("ORD-019"), async ({ bus }) => {
+  const [client, server] = [await bus.connect(), await bus.connect()];
+  const call = await client.startCall(server);
+  const request = await server.recv();
+  await server.send(client, { cookie: 1 });
+
+  await server.reply(request, { cookie: 2 });
+
+  expect((await call.done).header.cookie).toBe(2n);
+  expect(cookies(await client.recvAll())).toEqual([1]);
+});
