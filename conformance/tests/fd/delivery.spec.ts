@@ -2,7 +2,6 @@ import { abi, covers, expect, expectErrno, expectResult, item, memory, openFds, 
 
 const FD_CLOEXEC = 1n;
 const RLIMIT_NOFILE = 7;
-const F_DUPFD_CLOEXEC = 1030;
 
 test("FD-001 descriptors arrive with new numbers in the order sent", covers("FD-001"), async ({ bus, root, spawn }) => {
   const [sender, receiver] = [await bus.connect(), await bus.connect({ by: await spawn({ label: "receiver" }) })];
@@ -122,11 +121,11 @@ test("FD-019 FREE leaves received descriptors open", covers("FD-019"), async ({ 
 
 /** Leaves the process room for so many further descriptors. */
 async function leaveRoom(process: Process, room: number): Promise<void> {
-  const open = await openFds(process);
-  // new descriptors get the lowest free numbers: fill the gaps, then limit the numbers
-  const top = Math.max(...open);
-  for (let gap = top + 1 - open.length; gap > 0; gap--) await process.must("fcntl", open[0] as number, F_DUPFD_CLOEXEC, 0);
-  await process.must("prlimit64", 0, RLIMIT_NOFILE, memory(words(8, [top + 1 + room, 4096])), 0);
+  const open = new Set(await openFds(process));
+  // new descriptors get the lowest free numbers: the first number that must not be had is the limit
+  let limit = 0;
+  for (let left = room; left > 0 || open.has(limit); limit++) if (!open.has(limit)) left--;
+  await process.must("prlimit64", 0, RLIMIT_NOFILE, memory(words(8, [limit, 4096])), 0);
 }
 
 const numbersOf = (message: Awaited<ReturnType<Connection["recv"]>>): number[] => message.payload.flatMap((chunk) => (chunk.kind === "memfd" ? [chunk.fd] : []));
