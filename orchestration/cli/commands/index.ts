@@ -3,6 +3,7 @@ import { build } from "./build.ts";
 import { doctor } from "./doctor.ts";
 import { judge } from "./judge.ts";
 import { plan } from "./plan.ts";
+import { record } from "./record.ts";
 import { report } from "./report.ts";
 import { requirements } from "./requirements.ts";
 import { run } from "./run.ts";
@@ -11,4 +12,4 @@ import { targets } from "./targets.ts";
 import { test } from "./test.ts";
 
 /** Every command of the program, in the order of its help. */
-export const COMMANDS: readonly Command[] = [run, test, doctor, plan, build, judge, report, targets, requirements, shell];
+export const COMMANDS: readonly Command[] = [run, test, doctor, plan, build, record, judge, report, targets, requirements, shell];

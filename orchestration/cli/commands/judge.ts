@@ -2,9 +2,7 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { judgeRun } from "../../../ci/policy/index.ts";
-import { SuiteError } from "../../base/errors.ts";
-import { RUN_ID } from "../../base/ids.ts";
-import { runsDir } from "../../base/paths.ts";
+import { findRun } from "../../run/run-folder.ts";
 import { renderReport } from "../../store/report.ts";
 import { print, printJson } from "../output.ts";
 
@@ -15,15 +13,13 @@ export const judge = new Command("judge")
   .option("--waivers <file>", "list of waivers")
   .option("--json", "one JSON document")
   .action(async (run: string, options: { waivers?: string; json?: boolean }) => {
-    const verdict = await judgeRun(runFolder(run), options.waivers === undefined ? {} : { waiversFile: resolve(options.waivers) });
+    const verdict = await judgeRun(await runFolder(run), options.waivers === undefined ? {} : { waiversFile: resolve(options.waivers) });
     if (options.json === true) printJson(verdict);
     else print(renderReport(verdict));
     process.exitCode = verdict.exitCode;
   });
 
-/** @throws RUN_UNKNOWN when neither an id nor a folder names a run */
-export function runFolder(run: string): string {
-  const folder = RUN_ID.test(run) ? join(runsDir(), run) : resolve(run);
-  if (!existsSync(join(folder, "plan.json"))) throw new SuiteError("RUN_UNKNOWN", `"${run}" is no run that is kept here: there is no ${join(folder, "plan.json")}`);
-  return folder;
+/** The folder that a path, a run id, the end of one, or `latest` names. @throws RUN_UNKNOWN */
+export async function runFolder(run: string): Promise<string> {
+  return existsSync(join(resolve(run), "plan.json")) ? resolve(run) : (await findRun(run)).dir;
 }

@@ -5,7 +5,9 @@ import { judgeRun } from "../../../ci/policy/index.ts";
 import { asSuiteError } from "../../base/errors.ts";
 import { newRunId } from "../../base/ids.ts";
 import { SuiteError } from "../../base/errors.ts";
+import { discover } from "../../plan/discover.ts";
 import { plan as makePlan } from "../../plan/index.ts";
+import { readPlan, type Plan } from "../../plan/plan.ts";
 import { makeRunFolder } from "../../run/run-folder.ts";
 import { runAll } from "../../run/run.ts";
 import { ingestRun } from "../../store/index.ts";
@@ -23,11 +25,13 @@ import { wantedOf, withSelection, type SelectionOptions } from "../stages/select
 export const run = withSelection(new Command("run"))
   .description("build, boot, test, record and judge")
   .option("--module <dir>", "folder of the bus module", REFERENCE_MODULE)
+  .option("--plan <file>", "a plan.json made before; it names targets and tests")
   .option("--slots <number>", "machines that run side by side; default: one a core")
   .option("--waivers <file>", "list of waivers")
   .option("--json", "the verdict as one JSON document on stdout")
-  .action(async (patterns: string[], options: SelectionOptions & { module: string; slots?: string; waivers?: string; json?: boolean }) => {
-    const wanted = wantedOf(patterns, options);
+  .action(async (patterns: string[], options: SelectionOptions & { module: string; plan?: string; slots?: string; waivers?: string; json?: boolean }) => {
+    const given = options.plan === undefined ? undefined : await givenPlan(options.plan, patterns, options);
+    const wanted = wantedOf(given?.targets ?? patterns, options);
     const slots = slotsOf(options.slots);
     const waivers = options.waivers === undefined ? {} : { waiversFile: resolve(options.waivers) };
     const progress = new ConsoleProgress();
@@ -35,10 +39,13 @@ export const run = withSelection(new Command("run"))
     const runId = newRunId();
     try {
       const step = progress.step("plan");
-      const plan = await makePlan({ ...wanted, targets: wanted.targets.map((target) => target.id), run: runId, ...waivers, signal }).catch((error: unknown) => {
-        step.fail(asSuiteError(error).message);
-        throw error;
-      });
+      const plan =
+        given !== undefined
+          ? { ...given, run: runId }
+          : await makePlan({ ...wanted, targets: wanted.targets.map((target) => target.id), run: runId, ...waivers, signal }).catch((error: unknown) => {
+              step.fail(asSuiteError(error).message);
+              throw error;
+            });
       step.done(`${plan.tests.length} tests on ${plan.targets.length} ${plan.targets.length === 1 ? "target" : "targets"}`);
       const folder = await makeRunFolder(runId);
       progress.say(`run ${runId} in ${folder.dir}`);
@@ -71,6 +78,17 @@ export const run = withSelection(new Command("run"))
       await sweepLeftovers(runId);
     }
   });
+
+/** @throws USAGE when the call narrows a plan that is already made, FILE_INVALID when the suite is no longer the plan's */
+async function givenPlan(file: string, patterns: readonly string[], options: SelectionOptions): Promise<Plan> {
+  if (patterns.length > 0 || [options.grep, options.area, options.requirement, options.shard].some((option) => option !== undefined)) {
+    throw new SuiteError("USAGE", `--plan ${file} already names targets and tests; give either the plan or a selection`);
+  }
+  const plan = await readPlan(resolve(file));
+  const { suite } = await discover();
+  if (suite !== plan.suite.digest) throw new SuiteError("FILE_INVALID", `${file} was made for another state of the suite (${plan.suite.digest.slice(0, 19)}, now ${suite.slice(0, 19)}); make it again with ./buslab plan`);
+  return plan;
+}
 
 function slotsOf(text: string | undefined): number {
   const slots = text === undefined ? availableParallelism() : Number(text);
