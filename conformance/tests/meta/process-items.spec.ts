@@ -49,7 +49,8 @@ test("META-007 CONN_INFO does not follow the process that uses the connection no
 test("META-008 CREDS holds the eight ids of the sender", covers("META-008"), async ({ bus, root }) => {
   const receiver = await bus.connect({ attachRecv: abi.ATTACH.CREDS });
   const connection = await bus.connect();
-  const child = await forkOf(root, { uid: { real: 1001, effective: 1002, saved: 1003, fs: 1004 }, gid: { real: 2001, effective: 2002, saved: 2003, fs: 2004 } });
+  const NO_SETUID_FIXUP = 4; // keeps the capability that setting the filesystem ids needs
+  const child = await forkOf(root, { securebits: NO_SETUID_FIXUP, uid: { real: 1001, effective: 1002, saved: 1003, fs: 1004 }, gid: { real: 2001, effective: 2002, saved: 2003, fs: 2004 } });
 
   await (await connection.usedBy(child, connection.fd)).send(receiver);
 
