@@ -5,6 +5,7 @@ export type { Info, Message, Metadata, Notification, RawItem } from "../../fixtu
 export { concat, encodeCommand, encodeItems, encodeMessage, encodeStruct, item, later, negotiating, overwrite, plain, string, words } from "../../fixtures/abi/encode.ts";
 export type { Encoded, Item, Value } from "../../fixtures/abi/encode.ts";
 export { align8, COMMAND_STRUCT, STRUCTS } from "../../fixtures/abi/layout.ts";
+export { spoilArguments } from "./arguments.ts";
 export { Domain, Endpoint, grant, type Bus, type BusOptions, type ConnectOptions, type CustomEndpoint } from "./bus.ts";
 export { Connection, type Received, type RecvOptions } from "./connection.ts";
 export type { RawResult } from "./handle.ts";
