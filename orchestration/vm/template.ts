@@ -66,14 +66,7 @@ const RECIPE = 3;
  */
 export async function prepareTemplate(spec: TemplateSpec, ctx: TemplateContext): Promise<Template> {
   const started = performance.now();
-  const hardware: Hardware = {
-    arch: spec.target.arch,
-    accel: spec.accel.kind,
-    memoryMb: spec.target.build === "debug" ? 1024 : 512,
-    cpus: 1,
-    kernel: spec.kernel.image,
-    kernelLine: kernelLine(spec.target, spec.extraKernelArgs),
-  };
+  const hardware = hardwareOf(spec);
   const image = await stat(spec.image.disk); // an overlay fits only the very file it was made on
   const baseKey = short(
     digestJson({
@@ -118,6 +111,18 @@ export async function prepareTemplate(spec: TemplateSpec, ctx: TemplateContext):
     taint: files.facts.taint,
     readyMs: performance.now() - started,
     clone: (options) => startClone(files, hardware, { ...options, socketDir: socketDirOf(ctx.runId), limits: spec.limits, connectAgent: ctx.connectAgent }),
+  };
+}
+
+/** The machine that a template is made on. */
+export function hardwareOf(spec: Pick<TemplateSpec, "target" | "kernel" | "accel" | "extraKernelArgs">): Hardware {
+  return {
+    arch: spec.target.arch,
+    accel: spec.accel.kind,
+    memoryMb: spec.target.build === "debug" ? 1024 : 512,
+    cpus: 1,
+    kernel: spec.kernel.image,
+    kernelLine: kernelLine(spec.target, spec.extraKernelArgs),
   };
 }
 
