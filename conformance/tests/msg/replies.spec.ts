@@ -159,6 +159,17 @@ test("MSG-093 a reply without an open request gives EBADSLT and is not delivered
   expect((await client.recv()).header.cookie).toBe(3n);
 });
 
+test("MSG-093 the request of one connection is no request of another", covers("MSG-093"), async ({ bus }) => {
+  const [client, other, server] = [await bus.connect(), await bus.connect(), await bus.connect()];
+  await client.send(server, { cookie: 1, expectReplyMs: LATER });
+
+  await expectErrno(server.send(other, { cookieReply: 1 }), "EBADSLT");
+
+  await expectErrno(other.recv(), "EAGAIN");
+  await server.send(client, { cookieReply: 1, cookie: 2 });
+  expect((await client.recv()).header.cookie).toBe(2n);
+});
+
 test("MSG-094 a request can be answered once", covers("MSG-094"), async ({ bus }) => {
   const [client, server] = [await bus.connect(), await bus.connect()];
   await client.send(server, { cookie: 1, expectReplyMs: LATER });

@@ -1,4 +1,4 @@
-import { abi, covers, encodeCommand, expect, item, memory, MESSAGE_AT, prepareSend, Script, test, type Connection, type Message } from "../../support/index.ts";
+import { abi, covers, encodeCommand, expect, item, memory, MESSAGE_AT, prepareSend, Script, ScriptResult, test, type Connection, type Message } from "../../support/index.ts";
 
 /** What a watcher saw, in words. */
 const story = (messages: readonly Message[]): string[] => messages.map(({ header, notification }) => (notification === undefined ? `message ${header.cookie}` : `${notification.kind}${"name" in notification ? ` ${notification.name}` : ""}`));
@@ -114,6 +114,32 @@ test("ORD-015 messages waiting at an activator reach the implementer first and i
   await numbered(sender, 31, 10);
 
   expect(cookies(await implementer.recvAll())).toEqual(Array.from({ length: 40 }, (_, index) => index + 1));
+  expect(await activator.recvAll()).toEqual([]);
+});
+
+test("ORD-015 a stream to a name goes on in order while the implementer takes over", covers("ORD-015", "ORD-006"), async ({ bus, spawn }) => {
+  const TURNS = 200;
+  const activator = await bus.connectActivator("test.name");
+  const [sender, implementer] = [await bus.connect({ by: await spawn({ label: "sender" }) }), await bus.connect()];
+  const send = await prepareSend(sender, "test.name", { cookie: 1 });
+  const sending = new Script();
+  const counter = sending.program.arena(64);
+  const calls: ReturnType<Script["ioctl"]>[] = [];
+  sending.repeat(TURNS, () => {
+    calls[0] = send.step(sending).call;
+    sending.program.fetchAdd(counter, 1);
+    return calls[0];
+  }, { add: [{ memory: send.message, at: MESSAGE_AT.cookie, by: 1 }] }); // prettier-ignore
+  const taking = new Script();
+  taking.program.waitFor(taking.program.arena(64), ">=", 50, { timeoutMs: 10_000 });
+  const acquire = taking.ioctl(implementer.fd, abi.COMMANDS.NAME_ACQUIRE, memory(encodeCommand("NAME_ACQUIRE", {}, [item.name("test.name")])));
+
+  const [started, taken] = [sender.process.peer.start(sending.program), await implementer.process.run(taking)];
+  const sent = new ScriptResult(await started.result);
+
+  expect(taken.of(acquire).errno).toBeNull();
+  expect(sent.all(calls[0] as ReturnType<Script["ioctl"]>).filter(({ errno }) => errno !== null)).toEqual([]);
+  expect(cookies(await implementer.recvAll())).toEqual(Array.from({ length: TURNS }, (_, index) => index + 1));
   expect(await activator.recvAll()).toEqual([]);
 });
 
