@@ -28,24 +28,43 @@ const FORGOTTEN_MS = 24 * 60 * 60 * 1000;
 /** What an earlier build in the caller's folder may have left; never an input. */
 const LEFTOVER = /(^|\/)(\.[^/]*|[^/]*\.(ko|o|a|mod|mod\.c|cmd|symvers|order|gcno|gcda))$/;
 
+export interface ModuleSpec {
+  readonly dir: string;
+  /** Variables for make, e.g. `KDBUS_GENERATION`. */
+  readonly variables: Readonly<Record<string, string>>;
+}
+
+/**
+ * Takes what `--module` names apart: a folder, and behind it make variables that choose a variant of the module, each after a
+ * comma: `fixtures/module,KDBUS_GENERATION=201503`.
+ */
+export function parseModuleSpec(spec: string): ModuleSpec {
+  const [, dir = spec, tail = ""] = /^(.*?)((?:,[A-Z][A-Z0-9_]*=[\w.-]*)*)$/s.exec(spec) ?? [];
+  return { dir, variables: Object.fromEntries(tail.split(",").slice(1).map((pair) => pair.split("=", 2) as [string, string])) };
+}
+
 /**
  * Builds the one module of a folder with a Kbuild file out of tree against a kernel, or finds it in the cache. The folder is
  * copied with `abi/kdbus.h` beside it and stays untouched; objects of the last build are kept, so that one changed file is
  * one compiled file.
+ * @param spec the folder, with make variables behind it if wanted, see {@link parseModuleSpec}
  * @throws MODULE_BUILD_FAILED with the compiler's lines in the details; MODULE_DIR_INVALID
  */
-export async function buildModule(target: Target, kernel: KernelArtifact, moduleDir: string, ctx: BuildContext): Promise<ModuleArtifact> {
-  const dir = resolve(moduleDir);
-  await requireKbuild(dir, moduleDir);
+export async function buildModule(target: Target, kernel: KernelArtifact, spec: string, ctx: BuildContext): Promise<ModuleArtifact> {
+  const { dir: named, variables } = parseModuleSpec(spec);
+  const dir = resolve(named);
+  await requireKbuild(dir, named);
   const cross = crossPrefix(target.arch);
   const label = relative(ROOT, dir).startsWith("..") ? basename(dir) : relative(ROOT, dir);
   const inputs: Record<string, string> = { kernel: kernel.manifest.key, [HEADER]: await digestFile(join(ROOT, HEADER)) };
   for (const [path, digest] of await digestTree(dir, (path) => LEFTOVER.test(path))) inputs[`${label}/${path}`] = digest;
+  for (const [name, value] of Object.entries(variables)) inputs[`make variable ${name}`] = value;
+  const variant = Object.entries(variables).map(([name, value]) => `,${name}=${value}`).join("");
   const tools = { gcc: await versionOf(`${cross}gcc`, "gcc"), ld: await versionOf(`${cross}ld`, "binutils") };
-  const subject = `${target.arch.id}/${target.kernel}/${target.build}/${label}`;
-  const job: Job = { target, kernel, dir, label, cross, subject, ctx, workKey: short(digestJson({ RECIPE, dir, kernel: kernel.key, tools })) };
+  const subject = `${target.arch.id}/${target.kernel}/${target.build}/${label}${variant}`;
+  const job: Job = { target, kernel, dir, label, variables, cross, subject, ctx, workKey: short(digestJson({ RECIPE, dir, variables, kernel: kernel.key, tools })) };
 
-  const options = { title: `module ${label}`, needsBytes: 64 * 1024 * 1024, keep: 16 };
+  const options = { title: `module ${label}${variant}`, needsBytes: 64 * 1024 * 1024, keep: 16 };
   const artifact = await obtain("module", { subject, recipe: RECIPE, inputs, tools }, (out, step) => compile(job, out, step), options, ctx);
   const name = String(artifact.manifest.facts["name"]);
   return { ...artifact, name, ko: join(artifact.dir, `${name}.ko`), koDebug: join(artifact.dir, `${name}.ko.debug`) };
@@ -57,6 +76,7 @@ interface Job {
   readonly dir: string;
   /** What file names in the module's debug information begin with. */
   readonly label: string;
+  readonly variables: Readonly<Record<string, string>>;
   readonly cross: string;
   readonly subject: string;
   readonly ctx: BuildContext;
@@ -89,9 +109,10 @@ async function compile(job: Job, out: string, step: Step): Promise<Build> {
 async function make(job: Job, work: string, module: string, step: Step): Promise<void> {
   // Names in messages and debug information are those of the repository, wherever the copy lies.
   const maps = [`${module}/=${job.label}/`, `${work}/=fixtures/`].flatMap((map) => [`-fmacro-prefix-map=${map}`, `-fdebug-prefix-map=${map}`]);
+  const variables = Object.entries(job.variables).map(([name, value]) => `${name}=${value}`);
   let done = 0;
   const result = await exec(
-    ["make", "-C", job.kernel.buildTree, `M=${module}`, `ARCH=${job.target.arch.kernelArch}`, `CROSS_COMPILE=${job.cross}`, `-j${availableParallelism() + 1}`, "modules"],
+    ["make", "-C", job.kernel.buildTree, `M=${module}`, `ARCH=${job.target.arch.kernelArch}`, `CROSS_COMPILE=${job.cross}`, ...variables, `-j${availableParallelism() + 1}`, "modules"],
     {
       env: { KCFLAGS: ["-g", ...maps].join(" "), LC_ALL: "C", MAKEFLAGS: "", KBUILD_BUILD_TIMESTAMP: "@0" },
       okCodes: [0, 1, 2],
