@@ -1,39 +1,22 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { Command } from "commander";
 import { SuiteError } from "../../base/errors.ts";
-import { newRunId } from "../../base/ids.ts";
-import { newRunKey, SshSession } from "../../guest/ssh.ts";
 import { AgentClient } from "../../guest/agent-client.ts";
-import { sweepLeftovers } from "../../vm/leftovers.ts";
-import { onInterrupt } from "../interrupt.ts";
-import { ConsoleProgress } from "../progress.ts";
-import { bootTemplate } from "../stages/boot.ts";
-import { buildAll, REFERENCE_MODULE } from "../stages/build.ts";
-import { targetsOf } from "../stages/selection.ts";
+import { newRunKey, SshSession } from "../../guest/ssh.ts";
+import { REFERENCE_MODULE } from "../stages/build.ts";
+import { onOneTarget } from "../stages/one-target.ts";
 
 /** A shell in a fresh machine of a target, by ssh with a key of its own; with a command, that command's output and status. */
 export const shell = new Command("shell")
-  .description("a shell in a fresh machine of the target; after -- a command to run there instead")
+  .description("a shell in a fresh machine of the target")
   .argument("[target]", "a target id or pattern that names one target")
-  .argument("[command...]", "command to run in the guest")
+  .option("-c, --command <text>", "run this in the guest instead, and end with its status")
   .option("--kernel <spec>", "a kernel of buslab.config.ts, or the folder of a Linux source tree")
   .option("--module <dir>", "folder of the bus module", REFERENCE_MODULE)
   .option("--put <local:remote>", "copy a file into the guest first", (value: string, all: string[] = []) => [...all, value])
   .option("--get <remote:local>", "copy a file out of the guest at the end", (value: string, all: string[] = []) => [...all, value])
-  .action(async (pattern: string | undefined, command: string[], options: { kernel?: string; module: string; put?: string[]; get?: string[] }) => {
-    const { targets, kernels } = targetsOf(pattern === undefined ? [] : [pattern], options.kernel);
-    const [target, ...more] = targets;
-    if (target === undefined || more.length > 0) throw new SuiteError("TARGET_UNKNOWN", `"${pattern ?? ""}" names ${targets.length} targets; a shell needs exactly one`);
-    const runId = newRunId();
-    const dir = await mkdtemp(join(tmpdir(), "buslab-shell-"));
-    const progress = new ConsoleProgress();
-    const { signal } = onInterrupt();
-    try {
-      const built = (await buildAll({ targets, kernels, moduleDir: resolve(options.module), dir, progress, signal })).get(target.id);
-      if (built === undefined || built instanceof SuiteError) throw built ?? new SuiteError("INTERNAL", `${target.id} was not built`);
-      const { template, accel } = await bootTemplate(built, { runId, logDir: dir, progress, signal });
+  .action(async (pattern: string | undefined, options: { command?: string; kernel?: string; module: string; put?: string[]; get?: string[] }) => {
+    await onOneTarget(pattern, options, async ({ built, template, accel, runId, dir, progress, signal }) => {
       const { machine } = await template.clone({ name: `buslab-${runId}-shell`, dir, signal });
       await using _machine = machine;
       const key = newRunKey(`buslab ${runId}`);
@@ -42,20 +25,16 @@ export const shell = new Command("shell")
       await using session = await SshSession.open({ host: "127.0.0.1", port, user: "root", privateKey: key.privateKey, hostKeyLine: built.image.hostKeyPub, deadlineMs: 15_000 * accel.slowdown });
       progress.close();
       for (const [local, remote] of (options.put ?? []).map(pair)) await session.put(resolve(local), remote);
-      if (command.length === 0) {
+      if (options.command === undefined) {
         process.exitCode = await session.shell();
       } else {
-        const result = await session.exec(command.join(" "), { deadlineMs: 3_600_000 });
+        const result = await session.exec(options.command, { deadlineMs: 3_600_000 });
         process.stdout.write(result.stdout);
         process.stderr.write(result.stderr);
         process.exitCode = result.exitCode ?? 128;
       }
       for (const [remote, local] of (options.get ?? []).map(pair)) await session.get(remote, resolve(local));
-    } finally {
-      progress.close();
-      await sweepLeftovers(runId);
-      await rm(dir, { recursive: true, force: true });
-    }
+    });
   });
 
 async function authorize(agentSocket: string, publicLine: string, timeoutMs: number): Promise<void> {
