@@ -27,13 +27,13 @@ for (const [flag, value] of Object.entries(abi.ATTACH)) {
 }
 
 test("ABI-039 CREDS holds the eight ids in their order", covers("ABI-039"), async ({ bus, spawn }) => {
-  const process = await spawn({ uid: { real: 1001, effective: 1002, saved: 1003, fs: 1004 }, gid: { real: 2001, effective: 2002, saved: 2003, fs: 2004 }, label: "many ids" });
+  const process = await spawn({ uid: { real: 1001, effective: 0, saved: 1003, fs: 1004 }, gid: { real: 2001, effective: 2002, saved: 2003, fs: 2004 }, label: "many ids" });
   const connection = await bus.connect({ by: process });
 
   const { items, metadata } = await connection.info(connection, abi.ATTACH.CREDS);
 
   expect(itemOf(items, "CREDS").size).toBe(16 + 64);
-  expect(metadata.creds).toEqual({ uid: 1001n, euid: 1002n, suid: 1003n, fsuid: 1004n, gid: 2001n, egid: 2002n, sgid: 2003n, fsgid: 2004n });
+  expect(metadata.creds).toEqual({ uid: 1001n, euid: 0n, suid: 1003n, fsuid: 1004n, gid: 2001n, egid: 2002n, sgid: 2003n, fsgid: 2004n });
 });
 
 test("ABI-040 AUXGROUPS holds one 64-bit id per supplementary group", covers("ABI-040"), async ({ bus, spawn }) => {
@@ -47,7 +47,7 @@ test("ABI-040 AUXGROUPS holds one 64-bit id per supplementary group", covers("AB
 });
 
 test("ABI-041 CAPS holds the highest capability and the four sets of /proc", covers("ABI-041"), async ({ bus, spawn, agent }) => {
-  const capabilities = { inheritable: 0x5n, permitted: (1n << 40n) | 0x3ffn, effective: (1n << 38n) | 0x3n, drop: 1n << 33n };
+  const capabilities = { inheritable: 0x5n, permitted: (1n << 40n) | (1n << 38n) | 0x3ffn, effective: (1n << 38n) | 0x3n, drop: 1n << 33n };
   const process = await spawn({ capabilities, label: "capable" });
   const connection = await bus.connect({ by: process });
 
