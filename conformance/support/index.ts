@@ -6,6 +6,7 @@ export { concat, encodeCommand, encodeItems, encodeMessage, encodeStruct, item, 
 export type { Encoded, Item, Value } from "../../fixtures/abi/encode.ts";
 export { align8, COMMAND_STRUCT, STRUCTS } from "../../fixtures/abi/layout.ts";
 export { spoilArguments } from "./arguments.ts";
+export { BINDER_BUFFER, binderDevice, BinderEnd, type BinderReturn } from "./binder.ts";
 export { Domain, Endpoint, grant, type Bus, type BusOptions, type ConnectOptions, type CustomEndpoint } from "./bus.ts";
 export { Connection, type Received, type RecvOptions } from "./connection.ts";
 export type { RawResult } from "./handle.ts";
@@ -20,6 +21,7 @@ export type { Destination, MessageOptions } from "./message-options.ts";
 export { attached, attachFlag, attachFlags, ATTACH_PROCESS, BASIC_METADATA, forkOf, hasAudit, helloOn, METADATA, PROCESS_METADATA, securityLabel, sorted, taskStatus, VISIBLE_METADATA, visibleHere, type MetadataKind, type TaskStatus } from "./metadata.ts";
 export { SEALS, type Pending, type Process } from "./process.ts";
 export { Addr, Buf, Program, Reg, type Call, type Read } from "../../orchestration/guest/program.ts";
+export { acquireMany, cookies, entries, heard, idRules, nameRules, ownerOf, tryAcquire, tryRelease, watch, type ListEntry, type Note } from "./registry.ts";
 export { MAP, PROT, resultOf, Script, ScriptResult, type Arg, type CallResult, type SyscallName } from "./script.ts";
 export { eventfd, MESSAGE_AT, openToWorld, pageBeforeHole, pipeProbe, prepareSend, readableAt, takeLoop, textVec, together, writeMemory, type PipeProbe } from "./traffic.ts";
 export { Transcript } from "./transcript.ts";
