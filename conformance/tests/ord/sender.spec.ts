@@ -60,7 +60,7 @@ test("ORD-002 order holds across addressing by id and name, sizes and memfds", c
   expect(cookies(await receiver.recvAll())).toEqual(upTo(8 * kinds.length));
 });
 
-/** A loop in which this party sends whenever the number in the arena says it is its turn, and passes the turn on. */
+/** A loop in which one party sends whenever the number in the arena says it is its turn, and passes the turn on. */
 function baton(place: number, part: number, parties: number, turns: number, connection: Connection, send: Awaited<ReturnType<typeof prepareSend>>): { readonly process: Connection["process"]; build(script: Script): void; errors(result: ScriptResult): (string | null)[] } {
   const steps: Step[] = [];
   return {
