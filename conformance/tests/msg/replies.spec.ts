@@ -199,7 +199,7 @@ test("MSG-100 two requests with one cookie take two replies", covers("MSG-100"),
 
   await server.send(client, { cookieReply: 5, cookie: 1 });
   await server.send(client, { cookieReply: 5, cookie: 2 });
-  await expectErrno(server.send(client, { cookieReply: 5, cookie: 3 }), "EBADSLT");
+  await expectErrno(server.send(client, { cookieReply: 5, cookie: 3 }), "EBADSLT", "EPERM"); // the second in generation 2015-03
 
   expect((await client.recvAll()).map(({ header }) => [header.timeout_ns, header.cookie])).toEqual([[5n, 1n], [5n, 2n]]);
 });
