@@ -10,6 +10,7 @@ export { BINDER_BUFFER, binderDevice, BinderEnd, type BinderReturn } from "./bin
 export { Domain, Endpoint, grant, type Bus, type BusOptions, type ConnectOptions, type CustomEndpoint } from "./bus.ts";
 export { Connection, type Received, type RecvOptions } from "./connection.ts";
 export type { RawResult } from "./handle.ts";
+export { CONNECTION_LIMIT, connectMany, MANY_FILES } from "./crowd.ts";
 export { covers } from "./covers.ts";
 export { BusError, type ErrnoName } from "./errno.ts";
 export { listDirectory, openFds, stat, type DirectoryEntry, type FileStatus } from "./files.ts";
@@ -27,3 +28,4 @@ export { eventfd, MESSAGE_AT, openToWorld, pageBeforeHole, pipeProbe, prepareSen
 export { Transcript } from "./transcript.ts";
 export { unsupported } from "./unsupported.ts";
 export { all, ioctls, SAMPLE_ITEMS, validCommands, type Outcome, type ValidCommand } from "./valid-commands.ts";
+export { NarrowProgram } from "./narrow-program.ts";
