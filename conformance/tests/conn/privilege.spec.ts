@@ -1,42 +1,17 @@
-import { abi, covers, decodeStruct, encodeCommand, expect, expectErrno, expectResult, item, memory, resultOf, Script, test, type Bus, type Encoded, type Process } from "../../support/index.ts";
+import { abi, CONNECTION_LIMIT, connectMany, covers, decodeStruct, encodeCommand, expect, expectErrno, expectResult, item, MANY_FILES, test, type Encoded, type Process } from "../../support/index.ts";
 
 const CAP_IPC_OWNER = 1n << 15n;
-const RLIMIT_NOFILE = 7;
-const LIMIT = 1024;
-const files = { rlimits: [{ resource: RLIMIT_NOFILE, soft: 4096n, hard: 4096n }] };
 const monitor = (): Encoded => encodeCommand("HELLO", { flags: abi.HELLO.MONITOR, pool_size: 4096 });
 
-/** Opens the endpoint and says HELLO again and again, in one round trip. @returns descriptors of the connections made, and the error that ended it */
-async function connectMany(bus: Bus, by: Process, count: number, options: { readonly hello?: Encoded; readonly realUidAtOpen?: number } = {}): Promise<{ readonly fds: number[]; readonly errno: string | null }> {
-  const script = new Script();
-  const path = memory(`${bus.path}\0`);
-  const hello = memory(options.hello ?? encodeCommand("HELLO", { pool_size: 4096 }));
-  const opened: ReturnType<Script["syscall"]>[] = [];
-  const done: ReturnType<Script["syscall"]>[] = [];
-  script.repeat(count, () => {
-    if (options.realUidAtOpen !== undefined) script.syscall("setresuid", options.realUidAtOpen, -1, -1);
-    opened.push(by.openStep(script, path));
-    if (options.realUidAtOpen !== undefined) script.syscall("setresuid", 0, -1, -1);
-    const call = script.ioctl(resultOf(opened[0] as ReturnType<Script["syscall"]>), abi.COMMANDS.HELLO, hello);
-    done.push(call);
-    return call;
-  }, { untilError: true });
-  const result = await by.run(script);
-  const outcomes = result.all(done[0] as ReturnType<Script["syscall"]>);
-  const fds = result.all(opened[0] as ReturnType<Script["syscall"]>).filter((_, index) => outcomes[index]?.errno === null).map(({ value }) => Number(value));
-  by.note(`up to ${count} connections on ${bus.path}`, `${fds.length} made, ${outcomes.at(-1)?.errno ?? "no error"}`);
-  return { fds, errno: outcomes.at(-1)?.errno ?? null };
-}
-
 test("CONN-018 a user has at most 1024 connections over all buses of the domain", covers("CONN-018"), async ({ bus, domain, root, spawn }) => {
-  const user = await spawn({ uid: 1000, gid: 1000, label: "user", ...files });
+  const user = await spawn({ uid: 1000, gid: 1000, label: "user", ...MANY_FILES });
   const other = await domain.makeBus(root);
 
   const first = await connectMany(bus, user, 600);
   const second = await connectMany(other, user, 600);
 
   expect(first).toMatchObject({ errno: null });
-  expect({ made: first.fds.length + second.fds.length, errno: second.errno }).toEqual({ made: LIMIT, errno: "EMFILE" });
+  expect({ made: first.fds.length + second.fds.length, errno: second.errno }).toEqual({ made: CONNECTION_LIMIT, errno: "EMFILE" });
   await user.close(first.fds[5] ?? -1);
   expect(await connectMany(other, user, 2)).toMatchObject({ fds: [expect.any(Number)], errno: "EMFILE" });
   await bus.connect();
@@ -108,12 +83,12 @@ test("CONN-078 a connection as passive side is of the user that opened the file"
 });
 
 test("CONN-078 connections count for the user that opened the file", covers("CONN-078"), async ({ bus, spawn, root }) => {
-  const process = await spawn({ label: "two users", ...files });
+  const process = await spawn({ label: "two users", ...MANY_FILES });
   const user = await spawn({ uid: 1000, gid: 1000, label: "user" });
 
-  const made = await connectMany(bus, process, LIMIT + 10, { realUidAtOpen: 1000 });
+  const made = await connectMany(bus, process, CONNECTION_LIMIT + 10, { realUidAtOpen: 1000 });
 
-  expect({ made: made.fds.length, errno: made.errno }).toEqual({ made: LIMIT, errno: "EMFILE" });
+  expect({ made: made.fds.length, errno: made.errno }).toEqual({ made: CONNECTION_LIMIT, errno: "EMFILE" });
   await expectErrno(bus.connect({ by: user }), "EMFILE");
   await bus.connect({ by: root });
 });
@@ -132,12 +107,12 @@ test("CONN-080 faked credentials change neither privilege nor policy", covers("C
 });
 
 test("CONN-080 faked credentials do not change the quota of an opener without CAP_IPC_OWNER", covers("CONN-080"), async ({ domain, spawn }) => {
-  const owner = await spawn({ uid: 1000, gid: 1000, label: "owner", ...files });
+  const owner = await spawn({ uid: 1000, gid: 1000, label: "owner", ...MANY_FILES });
   const bus = await domain.makeBus(owner);
 
-  const made = await connectMany(bus, owner, LIMIT + 10, { hello: encodeCommand("HELLO", { pool_size: 4096 }, [item.creds({ uid: 3000 })]) });
+  const made = await connectMany(bus, owner, CONNECTION_LIMIT + 10, { hello: encodeCommand("HELLO", { pool_size: 4096 }, [item.creds({ uid: 3000 })]) });
 
-  expect({ made: made.fds.length, errno: made.errno }).toEqual({ made: LIMIT, errno: "EMFILE" });
+  expect({ made: made.fds.length, errno: made.errno }).toEqual({ made: CONNECTION_LIMIT, errno: "EMFILE" });
   await bus.connect({ by: await spawn({ uid: 3000, gid: 3000, label: "peer" }) });
   await expectErrno(bus.connect(), "EMFILE");
 });
