@@ -21,7 +21,8 @@ export interface BinderReturn {
 
 const CTL_ADD = 0xc1086201;
 const WRITE_READ = 0xc0306201;
-const SET_CONTEXT_MGR = 0x40046207;
+const SET_CONTEXT_MGR_EXT = 0x4018620d;
+const ACCEPTS_FDS = 0x100;
 const BC = { TRANSACTION: 0x40406300, REPLY: 0x40406301, FREE_BUFFER: 0x40086303, ACQUIRE: 0x40046305, ENTER_LOOPER: 0x630c, REQUEST_DEATH_NOTIFICATION: 0x400c630e } as const;
 const BR: Readonly<Record<number, BinderReturn["kind"]>> = { 0x80407202: "transaction", 0x80407203: "reply", 0x7206: "complete", 0x7205: "dead reply", 0x7211: "failed reply", 0x8008720f: "dead binder" };
 const TF = { ONE_WAY: 1, ACCEPT_FDS: 0x10 } as const;
@@ -62,7 +63,7 @@ export class BinderEnd {
   }
 
   async becomeManager(): Promise<string | null> {
-    const { errno } = await this.process.syscall("ioctl", this.fd, SET_CONTEXT_MGR, memory(4));
+    const { errno } = await this.process.syscall("ioctl", this.fd, SET_CONTEXT_MGR_EXT, memory(words(4, [0, ACCEPTS_FDS, 0, 0, 0, 0])));
     if (errno === null) await this.exchange(words(4, [BC.ENTER_LOOPER]), 0);
     return errno;
   }
