@@ -25,7 +25,7 @@ export { SEALS, type Pending, type Process } from "./process.ts";
 export { Addr, Buf, Program, Reg, type Call, type Read } from "../../orchestration/guest/program.ts";
 export { acquireMany, cookies, entries, heard, idRules, nameRules, ownerOf, tryAcquire, tryRelease, watch, type ListEntry, type Note } from "./registry.ts";
 export { MAP, PROT, resultOf, Script, ScriptResult, type Arg, type CallResult, type SyscallName } from "./script.ts";
-export { eventfd, MESSAGE_AT, openToWorld, pageBeforeHole, pipeProbe, prepareSend, readableAt, takeLoop, textVec, together, writeMemory, type PipeProbe } from "./traffic.ts";
+export { deadlineFromHere, eventfd, MESSAGE_AT, openToWorld, pageBeforeHole, pipeProbe, prepareSend, readableAt, takeLoop, textVec, together, writeMemory, type PipeProbe } from "./traffic.ts";
 export { Transcript } from "./transcript.ts";
 export { unsupported } from "./unsupported.ts";
 export { all, ioctls, SAMPLE_ITEMS, validCommands, type Outcome, type ValidCommand } from "./valid-commands.ts";

@@ -26,6 +26,12 @@ export async function prepareSend(from: Connection, to: Destination, options: Me
   return { command, message, step: (script) => ({ call: script.ioctl(from.fd, abi.COMMANDS.SEND, command), command, message }) };
 }
 
+/** Sets the deadline of a request so many milliseconds from the moment the script passes this step: a busy host cannot use it up before. */
+export function deadlineFromHere(script: Script, message: Memory, ms: number): void {
+  const { program } = script;
+  program.store(script.place(message).plus(MESSAGE_AT.cookieReply), program.compute(program.clock(1), "+", ms * 1_000_000));
+}
+
 /** Messages taken by a loop of a script; `messages` tells what they were. */
 export interface TakeLoop {
   messages(result: ScriptResult): Message[];

@@ -1,4 +1,4 @@
-import { abi, covers, eventfd, expect, expectErrno, expectResult, item, memory, pipeProbe, test, unsupported, type Bus, type Domain, type Process } from "../../support/index.ts";
+import { abi, covers, eventfd, expect, expectErrno, expectResult, item, memory, pipeProbe, Script, test, unsupported, type Bus, type Domain, type Process } from "../../support/index.ts";
 
 const AF = { UNIX: 1, INET: 2, NETLINK: 16 } as const;
 const SOCK = { STREAM: 1, DGRAM: 2, RAW: 3, SEQPACKET: 5 } as const;
@@ -74,6 +74,23 @@ for (const [kind, type] of [["stream", SOCK.STREAM], ["datagram", SOCK.DGRAM], [
     await expectErrno(receiver.recv(), "EAGAIN");
   });
 }
+
+test("FD-017 a socket that is refused is not kept", covers("FD-017", "FD-008"), async ({ bus, root }) => {
+  const POLLHUP = 0x10;
+  const [sender, receiver] = [await bus.connect(), await bus.connect()];
+  const pair = memory(8, "pair");
+  const script = new Script();
+  const made = script.syscall("socketpair", AF.UNIX, SOCK.STREAM | O.CLOEXEC, 0, pair);
+  const numbers = script.load(pair);
+  const result = await root.run(script);
+  expectResult(result.of(made), null);
+  const [near, far] = new Int32Array(result.bytes(numbers).buffer) as unknown as readonly [number, number];
+
+  await expectErrno(sender.send(receiver, { fds: [near] }), "EOPNOTSUPP");
+  await root.close(near);
+
+  expect((await root.poll(far, 0, 1000)) & POLLHUP, "the other end is alone").toBe(POLLHUP);
+});
 
 const acceptable: Readonly<Record<string, (process: Process) => Promise<number>>> = {
   "inet stream socket": (process) => number(process.must("socket", AF.INET, SOCK.STREAM | O.CLOEXEC, 0)),
