@@ -7,7 +7,8 @@ import type { AgentClient } from "../guest/agent-client.ts";
 import type { ConnectAgent } from "../vm/guest-agent.ts";
 import { bootToSettled } from "../vm/guest-steps.ts";
 import { QemuMachine } from "../vm/qemu/machine.ts";
-import { hardwareOf, makeSocketDir, type Template, type TemplateSpec } from "../vm/template.ts";
+import { makeSocketDir } from "../vm/socket-dir.ts";
+import { hardwareOf, type Template, type TemplateSpec } from "../vm/template.ts";
 import { median, percentile, timed, type Figure } from "./figures.ts";
 
 const PINGS = 200;

@@ -1,12 +1,14 @@
-import { open, statfs, writeFile } from "node:fs/promises";
+import { statfs, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Limits } from "../base/deadline.ts";
 import type { KernelEvent, MachineDeath } from "../record/v1.ts";
+import { consoleSince, sizeOf } from "./console-file.ts";
 import type { ConnectAgent, GuestAgent } from "./guest-agent.ts";
 import { takeTaint } from "./guest-steps.ts";
 import type { LeaseReport } from "./lease.ts";
 import type { Machine } from "./machine.ts";
+import { listenToAgent } from "./listen.ts";
 import { scanConsole } from "./console/scan.ts";
 import { taintEvent } from "./taint.ts";
 
@@ -39,22 +41,26 @@ export async function inspectMachine(what: Inspection): Promise<LeaseReport> {
   let askedAt: number | undefined;
   if (death === null) {
     const limitMs = limits.ms(1_500);
-    const agent = await ask(what, limitMs);
-    if (agent !== undefined) {
+    let dying = true;
+    const heard = await listenToAgent(machine, limits, what.connectAgent);
+    if (heard.kind === "agent") {
+      const { agent } = heard;
       try {
         [taint, marked] = await Promise.all([takeTaint(agent, limits), markConsole(what, agent, limitMs)]);
-        const suspicious = what.keepEvidence || taint !== what.taint || ((await eventsBetween(machine, what.fromOffset)) ?? []).length > 0;
+        const said = (await eventsBetween(machine, what.fromOffset)) ?? [];
+        dying = said.some(({ kind }) => kind === "panic");
+        const suspicious = what.keepEvidence || taint !== what.taint || said.length > 0;
         if (suspicious) await writeIfAny(join(what.evidenceDir, "dmesg.txt"), await agent.kernelLog({ timeoutMs: limitMs }).catch(() => ""));
       } catch {
         // it died or hung just now; both are told below
       }
       await agent.close().catch(() => undefined);
     }
-    // a refused connection comes a moment before a dying QEMU is reaped
-    death = await endedAlready(machine, agent === undefined ? limits.ms(100) : 0);
-    if (death === null && agent === undefined) {
+    // a closed connection, or a panic, comes a moment before a dying QEMU is reaped
+    death = await endedAlready(machine, dying ? limits.ms(heard.kind === "silent" ? 100 : 1_000) : 0);
+    if (death === null && heard.kind === "silent") {
       askedAt = await sizeOf(machine.consoleLog); // what follows answers our question and is not the test's doing
-      death = await hung(what, askedAt);
+      death = await hung(what, askedAt, heard);
     }
   }
   const full = await statfs(dirname(machine.consoleLog)).then(({ bavail, bsize }) => bavail * bsize < FULL_BYTES, () => true);
@@ -77,16 +83,6 @@ export async function endedAlready(machine: Machine, waitMs = 0): Promise<Machin
   return Promise.race([machine.dead, delay(waitMs, null, { ref: false })]);
 }
 
-async function ask(what: Inspection, limitMs: number): Promise<GuestAgent | undefined> {
-  const death = what.machine.dead.then(() => undefined);
-  const connecting = (async () => {
-    const agent = await what.connectAgent(what.machine.agentSocket, { timeoutMs: limitMs });
-    await agent.ping({ timeoutMs: limitMs });
-    return agent;
-  })().catch(() => undefined);
-  return Promise.race([connecting, death]);
-}
-
 /** Sends a line through the kernel's log and waits until it stands in the file: all before it is there as well. */
 async function markConsole(what: Inspection, agent: GuestAgent, limitMs: number): Promise<boolean> {
   const text = `buslab: end of ${what.mark}`;
@@ -100,10 +96,10 @@ async function markConsole(what: Inspection, agent: GuestAgent, limitMs: number)
   return false;
 }
 
-async function hung(what: Inspection, before: number): Promise<MachineDeath> {
+async function hung(what: Inspection, before: number, silence: { readonly deaf: boolean; readonly detail: string }): Promise<MachineDeath> {
   const { machine, limits } = what;
-  const asked = await machine.dumpTasks();
-  await settle(machine, limits.ms(250));
+  const asked = !silence.deaf && (await machine.dumpTasks());
+  if (asked) await settle(machine, limits.ms(250));
   const dumped = (await sizeOf(machine.consoleLog)) - before;
   if (dumped < 200 && (await endedAlready(machine)) === null) {
     await machine.interruptHard(); // interrupts are off: only an NMI still gets an answer
@@ -116,10 +112,10 @@ async function hung(what: Inspection, before: number): Promise<MachineDeath> {
     ? "its tasks are in hang.txt"
     : /NMI received/.test(said)
       ? "it spins with interrupts off and answered a non-maskable interrupt only, see hang.txt"
-      : asked
+      : asked || silence.deaf
         ? "it answered neither break nor NMI"
         : "it could not be asked for its tasks";
-  return { kind: "hung", detail: `the agent did not answer within ${limits.ms(1_500)} ms; ${how}` };
+  return { kind: "hung", detail: `${silence.detail}; ${how}` };
 }
 
 /** Waits until the console has not grown for a while, the machine has ended, or the limit has passed. */
@@ -131,28 +127,6 @@ async function settle(machine: Machine, limitMs: number): Promise<void> {
     quiet = size === last ? quiet + 1 : 0;
     last = size;
     if ((await endedAlready(machine, 100)) !== null) return;
-  }
-}
-
-/** Bytes of the console from an offset on; undefined when it cannot be read. */
-async function consoleSince(path: string, from: number, to?: number): Promise<Buffer | undefined> {
-  try {
-    await using file = await open(path, "r");
-    const { size } = await file.stat();
-    const bytes = Buffer.alloc(Math.max(0, (to ?? size) - from));
-    const { bytesRead } = await file.read(bytes, 0, bytes.length, from);
-    return bytes.subarray(0, bytesRead);
-  } catch {
-    return undefined;
-  }
-}
-
-export async function sizeOf(path: string): Promise<number> {
-  try {
-    await using file = await open(path, "r");
-    return (await file.stat()).size;
-  } catch {
-    return 0;
   }
 }
 

@@ -9,7 +9,7 @@ import { runPrefix, socketDirOf } from "./run-name.ts";
  * Works after kill -9 of anything; ends nothing of another run, nor this process and its parents.
  * @returns the process ids that were ended
  */
-export async function sweepLeftovers(runId: string): Promise<number[]> {
+export async function sweepLeftovers(runId: string, socketDir = socketDirOf(runId)): Promise<number[]> {
   if (!RUN_ID.test(runId)) throw new SuiteError("INTERNAL", `"${runId}" is no run id; nothing is swept by it`);
   const found = await leftoversOf(runId);
   for (const pid of found) {
@@ -20,7 +20,7 @@ export async function sweepLeftovers(runId: string): Promise<number[]> {
     }
   }
   for (let tries = 0; tries < 200 && (await leftoversOf(runId)).length > 0; tries += 1) await delay(10); // until the kernel has reaped them
-  await rm(socketDirOf(runId), { recursive: true, force: true });
+  await rm(socketDir, { recursive: true, force: true });
   return found;
 }
 

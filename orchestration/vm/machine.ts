@@ -22,6 +22,8 @@ export interface Machine extends AsyncDisposable {
   murder(): void;
   /** Makes the kernel print all tasks and locks on the console although the agent is silent; false when it cannot. */
   dumpTasks(): Promise<boolean>;
+  /** Whether every CPU of the guest has its interrupts off just now; undefined when it cannot be told. */
+  interruptsOff(): Promise<boolean | undefined>;
   /** A non-maskable interrupt: the last question to a kernel that spins with interrupts off; false when it cannot. */
   interruptHard(): Promise<boolean>;
   /** Opens a port of 127.0.0.1 that leads to the guest's sshd. @throws QMP_FAILED */

@@ -6,12 +6,14 @@ import { digestOf } from "../base/digest.ts";
 import { SuiteError } from "../base/errors.ts";
 import type { KernelEvent, RecordOf } from "../record/v1.ts";
 import type { ConnectAgent } from "./guest-agent.ts";
-import { endedAlready, eventsBetween, inspectMachine, sizeOf } from "./inspect.ts";
+import { sizeOf } from "./console-file.ts";
+import { endedAlready, eventsBetween, inspectMachine } from "./inspect.ts";
 import type { LeaseGrant, LeaseReport } from "./lease.ts";
 import type { Machine } from "./machine.ts";
 import { servePool } from "./pool-server.ts";
 import { ReadyClones } from "./ready-clones.ts";
 import { socketDirOf } from "./run-name.ts";
+import { makeSocketDir } from "./socket-dir.ts";
 import type { Template } from "./template.ts";
 
 export type LeaseFields = Pick<RecordOf<"lease">, "type" | "target" | "test" | "machine" | "events" | "death" | "consoleRead" | "heldMs">;
@@ -56,8 +58,7 @@ interface Lease {
 /** Starts the machine pool of a run. It lives in the process of `run`: workers come and go, the pool stays. */
 export async function startPool(options: PoolOptions): Promise<Pool> {
   const pool = new MachinePool(options);
-  await mkdir(socketDirOf(options.runId), { recursive: true, mode: 0o700 });
-  const socketPath = join(socketDirOf(options.runId), "pool");
+  const socketPath = join(await makeSocketDir(options.runId), "pool");
   const server = await servePool(socketPath, pool);
   pool.prefill();
   let closing: Promise<void> | undefined;

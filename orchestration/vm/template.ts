@@ -15,6 +15,7 @@ import { kernelLine } from "./kernel-line.ts";
 import { hardwareKey, type Hardware } from "./qemu/argv.ts";
 import { QemuMachine } from "./qemu/machine.ts";
 import { socketDirOf } from "./run-name.ts";
+import { makeSocketDir } from "./socket-dir.ts";
 import { startClone, type Clone } from "./clone.ts";
 import { obtainTemplate, type TemplateFiles } from "./template-cache.ts";
 
@@ -206,12 +207,6 @@ async function restores({ spec, ctx, hardware }: Run, files: TemplateFiles, dir:
     ...(ctx.signal === undefined ? {} : { signal: ctx.signal }),
   });
   await clone.machine.kill();
-}
-
-export async function makeSocketDir(runId: string): Promise<string> {
-  const dir = socketDirOf(runId);
-  await mkdir(dir, { recursive: true, mode: 0o700 });
-  return dir;
 }
 
 function killOn(machine: QemuMachine, signal: AbortSignal | undefined): () => void {

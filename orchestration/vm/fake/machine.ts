@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync } from "node:fs";
+import { appendFileSync, readFileSync } from "node:fs";
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { ChildProcess } from "node:child_process";
@@ -23,6 +23,8 @@ export class FakeMachine implements Machine {
   readonly dead: Promise<MachineDeath>;
   consoleLog: string;
   endedByUs = false;
+  /** What it says when asked for its interrupts. */
+  deaf: boolean | undefined;
   /** What a guest would have done, for machines that are told to panic. */
   #death: MachineDeath | undefined;
   readonly #child: ChildProcess;
@@ -46,13 +48,15 @@ export class FakeMachine implements Machine {
     const agentSocket = join(options.dir, "a");
     const consoleLog = join(options.dir, "console.log");
     await writeFile(consoleLog, "");
-    const program = options.agent === undefined ? "sleep 600; :" : '"$0" --socket "$1"; :';
+    // The shell stays the parent, because its command line carries the run's id; what it starts dies with it.
+    const tied = "setpriv --pdeathsig KILL --";
+    const program = options.agent === undefined ? `${tied} sleep 600; :` : `${tied} "$0" --socket "$1"; :`;
     const child = spawnTied(["sh", "-c", program, options.agent ?? "-", agentSocket, "-name", name], { stdio: "ignore" });
     const machine = new FakeMachine(name, child, agentSocket, consoleLog);
     if (options.agent !== undefined) {
       // ready, as a clone is when its driver hands it out
       const ended = machine.dead.then(() => true);
-      while (!existsSync(agentSocket)) {
+      while (!isListening(agentSocket)) {
         if (await Promise.race([ended, delay(5, false)])) throw new SuiteError("VM_START_FAILED", `the agent ${options.agent} ended at once`);
       }
     }
@@ -87,6 +91,10 @@ export class FakeMachine implements Machine {
     return true;
   }
 
+  async interruptsOff(): Promise<boolean | undefined> {
+    return this.deaf;
+  }
+
   async interruptHard(): Promise<boolean> {
     return false;
   }
@@ -104,6 +112,11 @@ export class FakeMachine implements Machine {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill();
   }
+}
+
+/** A socket's file is there before anybody listens; flag 0x10000 is the kernel's __SO_ACCEPTCON (unix(7), /proc/net/unix). */
+function isListening(path: string): boolean {
+  return readFileSync("/proc/net/unix", "utf8").split("\n").some((line) => line.endsWith(` ${path}`) && line.split(/\s+/)[3] === "00010000");
 }
 
 export function fakeDriver(options: FakeOptions): MachineDriver {

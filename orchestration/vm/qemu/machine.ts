@@ -27,6 +27,12 @@ export interface QemuStart {
   readonly startLimitMs: number;
 }
 
+/** Where QEMU prints a CPU's interrupt mask: x86 has an enable bit in its flags, Arm a mask bit in its state. */
+const INTERRUPTS = [
+  { flags: /\b[RE]FL=([0-9a-f]+)/g, off: (flags: number): boolean => (flags & 0x200) === 0 },
+  { flags: /\bPS(?:TATE|R)=([0-9a-f]+)/g, off: (state: number): boolean => (state & 0x80) !== 0 },
+];
+
 /** A QEMU process with its monitor. */
 export class QemuMachine implements Machine {
   readonly name: string;
@@ -178,6 +184,12 @@ export class QemuMachine implements Machine {
     } catch {
       return false;
     }
+  }
+
+  async interruptsOff(): Promise<boolean | undefined> {
+    const registers = await this.monitor.human("info registers -a").catch(() => "");
+    const off = INTERRUPTS.flatMap(({ flags, off: isOff }) => [...registers.matchAll(flags)].map(([, value = ""]) => isOff(Number.parseInt(value, 16))));
+    return off.length === 0 ? undefined : off.every(Boolean);
   }
 
   async interruptHard(): Promise<boolean> {
