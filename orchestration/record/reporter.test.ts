@@ -57,7 +57,7 @@ test("what the runner does becomes records, one begin and one end a test", async
   assert.equal(ends["id:loses its result"], undefined);
   assert.ok(begun.includes("id:loses its result"));
   assert.equal(ends["id:group \u203a has evidence"]?.evidence, "/e");
-  assert.equal(ends["id:kills its worker"]?.runner, "failed");
+  assert.deepEqual([ends["id:kills its worker"]?.runner, ends["id:kills its worker"]?.errors[0]?.code], ["failed", "RUNNER_FAILED"]);
   assert.ok(Object.keys(ends).some((id) => id.startsWith("unplanned:")));
 });
 

@@ -7,6 +7,8 @@ import { RecordWriter } from "./jsonl.ts";
 import type { RecordFields, RecordOf } from "./v1.ts";
 
 const MESSAGE_CHARS = 8_000;
+/** The runner's words when a worker process ended under a test: nothing learnt about the subject. */
+const WORKER_LOST = /^Error: worker process exited unexpectedly/;
 const ERROR_CODE = /^SuiteError \[([A-Z0-9_]+)\]: /;
 
 /**
@@ -101,5 +103,5 @@ function has(notes: readonly { type: string }[], type: string): boolean {
 /** Exported for its test: finds the code that SuiteError puts in its name, the only part of a class that the runner keeps. */
 export function errorOf(error: TestError): RecordOf<"test-end">["errors"][number] {
   const text = stripVTControlCharacters(error.message ?? error.value ?? "unknown error");
-  return { code: ERROR_CODE.exec(text)?.[1] ?? null, message: text.slice(0, MESSAGE_CHARS) };
+  return { code: ERROR_CODE.exec(text)?.[1] ?? (WORKER_LOST.test(text) ? "RUNNER_FAILED" : null), message: text.slice(0, MESSAGE_CHARS) };
 }

@@ -8,6 +8,7 @@ export class RunProgress {
   private readonly planned: number;
   private readonly startedMs = nowMs();
   private readonly seen = new Set<string>();
+  private readonly begunTests = new Set<string>();
   private passed = 0;
   private failed = 0;
   private lastRecordMs = nowMs();
@@ -26,15 +27,23 @@ export class RunProgress {
     return this.seen.size;
   }
 
-  has(target: string, test: string): boolean {
-    return this.seen.has(`${target}\0${test}`);
+  /** Tests that began, ended or not. */
+  get begun(): number {
+    return this.begunTests.size;
+  }
+
+  hasBegun(target: string, test: string): boolean {
+    return this.begunTests.has(`${target}\0${test}`);
   }
 
   take(record: RunRecord): void {
     this.lastRecordMs = nowMs();
-    if (record.type !== "test-end") return;
+    if (record.type === "test-begin") this.begunTests.add(`${record.target}\0${record.test}`);
+    const isCanary = "test" in record && record.test.startsWith("canary/");
+    // A canary loses its result on purpose; it is over when its machine is back.
+    if (record.type !== "test-end" && !(record.type === "lease" && isCanary)) return;
     this.seen.add(`${record.target}\0${record.test}`);
-    if (record.test.startsWith("canary/")) return this.show(); // a canary fails on purpose; its number would frighten
+    if (record.type === "lease" || isCanary) return this.show(); // a canary fails on purpose; its number would frighten
     if (record.runner === "passed") this.passed += 1;
     else if (record.runner === "failed" || record.runner === "timedOut") this.failed += 1;
     this.show();

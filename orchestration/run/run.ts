@@ -72,6 +72,8 @@ export interface RunOptions<T> {
 
 /** Longest silence of the runner on hardware before it counts as dead; several times the limit of one test. */
 const SILENCE_MS = 60_000;
+/** A runner that dies is replaced for the tests that have not begun, and so often. */
+const RUNNER_STARTS = 4;
 
 /**
  * Boots the targets, runs the planned tests and records everything. It judges nothing and throws only before the first
@@ -140,23 +142,33 @@ async function runTests<T>(options: RunOptions<T>, ready: ReadonlyMap<string, Re
       appendRecord: (fields) => writer.append(fields),
       onTargetEvents: (target, found) => events.add(target, found),
     });
-    follower.start();
-    const end = await runRunner({
-      folder,
-      tests,
-      poolSocket: pool.socketPath,
-      slots: options.slots,
-      slowdown,
-      seed: plan.seed,
-      env: Object.assign({}, ...[...ready.values()].map((up) => up.env)) as Record<string, string>,
-      silenceMs: Math.min(SILENCE_MS * Math.max(1, slowdown), 600_000),
-      lastSign: () => progress.lastSign,
-      signal: options.signal,
-      ...(options.runnerArgv === undefined ? {} : { argv: options.runnerArgv }),
-    });
-    await follower.stop();
-    const because = options.signal.aborted ? null : abnormal(end, progress.done);
-    if (because !== null) writer.append({ type: "run-error", target: null, code: "RUNNER_FAILED", message: `${because}\n${end.tail}` });
+    for (let starts = 1, left = tests, begunBefore = 0; ; starts += 1) {
+      follower.start();
+      const end = await runRunner({
+        folder,
+        tests: left,
+        poolSocket: pool.socketPath,
+        slots: options.slots,
+        slowdown,
+        seed: plan.seed,
+        env: Object.assign({}, ...[...ready.values()].map((up) => up.env)) as Record<string, string>,
+        silenceMs: Math.min(SILENCE_MS * Math.max(1, slowdown), 600_000),
+        lastSign: () => progress.lastSign,
+        signal: options.signal,
+        ...(options.runnerArgv === undefined ? {} : { argv: options.runnerArgv }),
+      });
+      await follower.stop();
+      const because = options.signal.aborted ? null : abnormal(end, progress.done);
+      if (because === null) break;
+      // What ran is not run again: its result is lost, and that is what the records say. The rest gets a new runner.
+      left = new Map([...left].map(([target, own]) => [target, own.filter((test) => !progress.hasBegun(target, test.id))]));
+      const count = [...left.values()].reduce((sum, own) => sum + own.length, 0);
+      const again = count > 0 && starts < RUNNER_STARTS && progress.begun > begunBefore;
+      begunBefore = progress.begun;
+      writer.append({ type: "run-error", target: null, code: "RUNNER_FAILED", message: `${because}${again ? `; ${count} tests go on with a new one` : ""}\n${end.tail}` });
+      if (!again) break;
+      step.update(`${because}; ${count} tests go on with a new one`);
+    }
     step.done(progress.summary());
   } catch (thrown) {
     await follower.stop();
