@@ -1,0 +1,188 @@
+import { abi, covers, encodeCommand, expect, expectErrno, expectResult, forkOf, item, memory, Script, stat, test, type Bus, type Process } from "../../support/index.ts";
+
+const POLL = { IN: 0x1, OUT: 0x4, ERR: 0x8, HUP: 0x10, RDNORM: 0x40, WRNORM: 0x100 } as const;
+const WANTED = POLL.IN | POLL.OUT | POLL.RDNORM | POLL.WRNORM;
+const DEAD = POLL.ERR | POLL.HUP;
+const hello = (): ReturnType<typeof encodeCommand> => encodeCommand("HELLO", { pool_size: 65536, attach_flags_send: abi.ATTACH_ALL });
+const busMake = (name: string): ReturnType<typeof encodeCommand> => encodeCommand("BUS_MAKE", {}, [item.makeName(name), item.bloomParameter(64, 1)]);
+const endpointMake = (name: string): ReturnType<typeof encodeCommand> => encodeCommand("ENDPOINT_MAKE", {}, [item.makeName(name)]);
+
+/** Errors of all commands but some, each with an argument of zeros. */
+async function refused(process: Process, fd: number, except: readonly abi.CommandName[] = []): Promise<Record<string, string | null>> {
+  const seen: Record<string, string | null> = {};
+  for (const name of abi.COMMAND_NAMES) if (!except.includes(name)) seen[name] = (await process.command(fd, name, memory(96))).errno;
+  return seen;
+}
+
+const all = (except: readonly abi.CommandName[], errno: string): Record<string, string> => Object.fromEntries(abi.COMMAND_NAMES.filter((name) => !except.includes(name)).map((name) => [name, errno]));
+
+for (const [label, flags] of [["O_RDONLY", 0], ["O_WRONLY", 1], ["O_RDWR", 2]] as const) {
+  test(`FS-021 commands work on handles opened with ${label}`, covers("FS-021"), async ({ bus, domain, root }) => {
+    const [control, connection, owner] = [await root.open(domain.control, flags), await root.open(bus.path, flags), await root.open(bus.path, flags)];
+
+    expectResult(await root.command(control, "BUS_MAKE", busMake("0-opened")), null);
+    expectResult(await root.command(connection, "HELLO", hello()), null);
+    expectResult(await root.command(connection, "NAME_ACQUIRE", encodeCommand("NAME_ACQUIRE", {}, [item.name("a.b")])), null);
+    expectResult(await root.command(connection, "LIST", encodeCommand("LIST", { flags: abi.LIST.NAMES })), null);
+    expectResult(await root.command(owner, "ENDPOINT_MAKE", endpointMake("0-opened")), null);
+    expectResult(await root.command(owner, "ENDPOINT_UPDATE", encodeCommand("ENDPOINT_UPDATE", {})), null);
+  });
+}
+
+test("FS-022 control takes BUS_MAKE only", covers("FS-022"), async ({ domain, root }) => {
+  const fd = await root.open(domain.control);
+
+  expect(await refused(root, fd, ["BUS_MAKE"])).toEqual(all(["BUS_MAKE"], "EBADFD"));
+  expectResult(await root.command(fd, "BUS_MAKE", busMake("0-made")), null);
+});
+
+test("FS-023 an endpoint takes HELLO and ENDPOINT_MAKE only", covers("FS-023"), async ({ bus, root }) => {
+  const fd = await root.open(bus.path);
+
+  expect(await refused(root, fd, ["HELLO", "ENDPOINT_MAKE"])).toEqual(all(["HELLO", "ENDPOINT_MAKE"], "EBADFD"));
+  expectResult(await root.command(fd, "HELLO", hello()), null);
+});
+
+test("FS-024 a handle gets one role for good", covers("FS-024"), async ({ bus, root }) => {
+  const connection = await bus.connect();
+  const endpoint = await bus.makeEndpoint();
+
+  for (const fd of [bus.ownerFd, endpoint.ownerFd, connection.fd]) {
+    expectResult(await root.command(fd, "BUS_MAKE", busMake("0-second")), "EBADFD");
+    expectResult(await root.command(fd, "ENDPOINT_MAKE", endpointMake("0-second")), "EBADFD");
+    expectResult(await root.command(fd, "HELLO", hello()), "EBADFD");
+  }
+  expect((await connection.list(abi.LIST.UNIQUE)).map(({ id }) => id)).toEqual([connection.id]);
+});
+
+test("FS-025 a bus owner takes no command", covers("FS-025"), async ({ bus, root }) => {
+  expect(await refused(root, bus.ownerFd)).toEqual(all([], "EBADFD"));
+});
+
+test("FS-026 an endpoint owner takes ENDPOINT_UPDATE only", covers("FS-026"), async ({ bus, root }) => {
+  const endpoint = await bus.makeEndpoint();
+
+  expect(await refused(root, endpoint.ownerFd, ["ENDPOINT_UPDATE"])).toEqual(all(["ENDPOINT_UPDATE"], "EBADFD"));
+  await endpoint.update([]);
+});
+
+test("FS-027 a connection takes no ENDPOINT_UPDATE", covers("FS-027"), async ({ bus }) => {
+  const connection = await bus.connect();
+
+  expectResult(await connection.ioctl("ENDPOINT_UPDATE", encodeCommand("ENDPOINT_UPDATE", {})), "EBADFD");
+});
+
+test("FS-028 after a failed set-up the handle can be set up", covers("FS-028"), async ({ bus, domain, root }) => {
+  const [control, connection, owner] = [await root.open(domain.control), await root.open(bus.path), await root.open(bus.path)];
+
+  expectResult(await root.command(control, "BUS_MAKE", busMake("1-foreign")), "EINVAL");
+  expectResult(await root.command(control, "BUS_MAKE", busMake("0-own")), null);
+  expectResult(await root.command(connection, "HELLO", encodeCommand("HELLO", { pool_size: 0 })), "EINVAL");
+  expectResult(await root.command(connection, "HELLO", hello()), null);
+  expectResult(await root.command(owner, "ENDPOINT_MAKE", endpointMake("0-")), "EINVAL");
+  expectResult(await root.command(owner, "ENDPOINT_MAKE", endpointMake("0-own")), null);
+});
+
+test("FS-029 poll calls every handle dead that is no live connection", covers("FS-029"), async ({ bus, domain, root }) => {
+  const [gone, cut] = [await bus.connect(), await (await domain.makeBus(root, { name: "cut" })).connect()];
+  await gone.byebye();
+  const endpoint = await bus.makeEndpoint();
+  const handles = { control: await root.open(domain.control), untyped: await root.open(bus.path), owner: bus.ownerFd, endpoint: endpoint.ownerFd, disconnected: gone.fd };
+
+  const seen: Record<string, number> = {};
+  for (const [what, fd] of Object.entries(handles)) seen[what] = (await root.poll(fd, WANTED, 0)) & DEAD;
+
+  expect(seen).toEqual(Object.fromEntries(Object.keys(handles).map((what) => [what, DEAD])));
+  expect((await cut.poll(0, WANTED)) & DEAD).toBe(0);
+});
+
+test("FS-030 a connection is always writable, and readable with a message or a loss", covers("FS-030"), async ({ bus }) => {
+  const [sender, receiver] = [await bus.connect(), await bus.connect({ pool: 4096 })];
+  const idle = POLL.OUT | POLL.WRNORM;
+  await receiver.addMatch([item.id(sender.id)]);
+
+  expect(await receiver.poll(0, WANTED)).toBe(idle);
+  await sender.send(receiver);
+  expect(await receiver.poll(0, WANTED)).toBe(WANTED);
+  await receiver.recv();
+  expect(await receiver.poll(0, WANTED)).toBe(idle);
+  await sender.broadcast({ payload: "x".repeat(8192) }); // larger than the pool
+  expect(await receiver.poll(0, WANTED)).toBe(WANTED);
+  expect(await receiver.tryRecv()).toMatchObject({ errno: "EAGAIN", command: { dropped_msgs: 1n } });
+  expect(await receiver.poll(0, WANTED)).toBe(idle);
+});
+
+for (const [event, expected] of [["a message", POLL.IN], ["a disconnect", DEAD]] as const) {
+  test(`FS-031 a waiting poll is woken by ${event}`, covers("FS-031"), async ({ bus, root, spawn }) => {
+    const sender = await bus.connect();
+    const receiver = await bus.connect({ by: await spawn({ label: "receiver" }) });
+    const script = new Script();
+    const { revents } = script.program.poll(receiver.fd, POLL.IN, 30_000);
+    const pending = await receiver.process.start(script);
+    expect((await pending.started.blocked()).running).toBe(true);
+
+    if (event === "a message") await sender.send(receiver);
+    else await root.close(bus.ownerFd);
+
+    expect((await pending.done).result.number(revents) & (POLL.IN | DEAD)).toBe(expected);
+  });
+}
+
+test("FS-032 only a connection has something to map", covers("FS-032"), async ({ bus, domain, root }) => {
+  const endpoint = await bus.makeEndpoint();
+
+  for (const fd of [await root.open(bus.path), await root.open(domain.control), bus.ownerFd, endpoint.ownerFd]) {
+    const script = new Script();
+    const map = script.map(fd, 4096, root.peer.reserve(0));
+    expect((await root.run(script)).of(map).errno).toBe("EBADFD");
+  }
+});
+
+test("FS-033 nothing is read from or written to the files", covers("FS-033"), async ({ bus, domain, root }) => {
+  const connection = await bus.connect();
+  await connection.send(connection);
+
+  for (const fd of [await root.open(domain.control), await root.open(bus.path), bus.ownerFd, connection.fd]) {
+    expectResult(await root.syscall("read", fd, memory(64), 64), "EINVAL");
+    expectResult(await root.syscall("write", fd, memory("hello"), 5), "EINVAL");
+  }
+});
+
+for (const way of ["dup", "fork", "descriptor passing"] as const) {
+  test(`FS-035 a handle shared by ${way} lives until its last reference is closed`, covers("FS-035"), async ({ domain, root, spawn }) => {
+    const [owner, other] = [await spawn({ label: "owner" }), await spawn({ label: "other" })];
+    const bus: Bus = await domain.makeBus(owner);
+    const holder = way === "dup" ? owner : way === "fork" ? await forkOf(owner, { label: "child" }) : other;
+    const fd = way === "dup" ? Number(await owner.must("dup", bus.ownerFd)) : way === "fork" ? bus.ownerFd : await owner.giveFd(bus.ownerFd, other);
+
+    await owner.close(bus.ownerFd);
+    const connection = await bus.connect({ by: root });
+    expect((await stat(root, bus.path)).kind).toBe("file");
+    await holder.close(fd);
+
+    await expectErrno(stat(root, bus.path), "ENOENT");
+    await expectErrno(connection.list(abi.LIST.UNIQUE), "ECONNRESET");
+  });
+}
+
+test("FS-036 a handle of a vanished endpoint cannot be set up", covers("FS-036"), async ({ bus, root }) => {
+  const endpoint = await bus.makeEndpoint();
+  const [early, custom] = [await root.open(bus.path), await root.open(endpoint.path)];
+
+  await endpoint.close();
+  expectResult(await root.command(custom, "HELLO", hello()), "ESHUTDOWN");
+  await bus.close();
+
+  expectResult(await root.command(early, "HELLO", hello()), "ESHUTDOWN");
+  expectResult(await root.command(early, "ENDPOINT_MAKE", endpointMake("0-late")), "ESHUTDOWN");
+});
+
+test("FS-037 an endpoint of an ended bus cannot be updated", covers("FS-037"), async ({ bus, root }) => {
+  const endpoint = await bus.makeEndpoint();
+  const update = encodeCommand("ENDPOINT_UPDATE", {});
+  expectResult(await root.command(endpoint.ownerFd, "ENDPOINT_UPDATE", update), null);
+
+  await bus.close();
+
+  expectResult(await root.command(endpoint.ownerFd, "ENDPOINT_UPDATE", update), "ESHUTDOWN");
+});
