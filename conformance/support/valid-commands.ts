@@ -26,7 +26,7 @@ export async function validCommands(bus: Bus, process: Process = bus.owner): Pro
     name,
     process: owner,
     fd,
-    encode: (header = {}, more = [], { bare = false } = {}) => encodeCommand(name, { ...fields, ...header } as CommandFields<C>, [...(bare ? [] : items), ...more]),
+    encode: (header = {}, more = [], { bare = false } = {}) => encodeCommand(name, { ...fields, ...header }, [...(bare ? [] : items), ...more]),
   });
   const [info, sender, receiver, free, releaser, remover] = [await connection(), await connection(), await connection(), await connection(), await connection(), await connection()];
   await receiver.send(receiver, { payload: "valid" });

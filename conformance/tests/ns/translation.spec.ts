@@ -100,7 +100,7 @@ test("NS-010 EXE is not attached for a receiver in another mount namespace", cov
   expect(attached((await near.recv()).items)).toEqual(["EXE", "PIDS"]);
 });
 
-test("NS-017 capabilities are copied for a child namespace made by somebody else", covers("NS-016", "NS-017"), async ({ bus, spawn, root, agent }) => {
+test("NS-017 capabilities are copied for a child namespace made by somebody else", covers("NS-017", "NS-016"), async ({ bus, spawn, root, agent }) => {
   const { child } = await childRoot(spawn);
   const inside = await bus.connect({ by: child, attachRecv: abi.ATTACH.CAPS });
   const connection = await bus.connect();
@@ -125,7 +125,7 @@ test("NS-017 the creator of a namespace has all capabilities towards it", covers
   expect((await taskStatus(agent, nobody)).caps.effective, "in its own namespace it has none").toBe(0n);
 });
 
-test("NS-018 capabilities inside a child namespace are nothing for its parent", covers("NS-016", "NS-018"), async ({ bus, spawn, agent }) => {
+test("NS-018 capabilities inside a child namespace are nothing for its parent", covers("NS-018", "NS-016"), async ({ bus, spawn, agent }) => {
   const { child } = await childRoot(spawn);
   const outside = await bus.connect({ attachRecv: abi.ATTACH.CAPS });
   await openToWorld(bus, outside);

@@ -57,7 +57,7 @@ async function unitTests(counts: Counts, files: readonly string[], grep: string 
   const stream = runTests({ files: chosen, concurrency: 2, ...(grep === undefined ? {} : { testNamePatterns: [new RegExp(grep)] }) });
   stream.on("test:pass", (event) => count(event, "passed"));
   stream.on("test:fail", (event) => count(event, "failed"));
-  const shown: AsyncIterable<Buffer | string> = stream.compose(new spec());
+  const shown = stream.compose(new spec()) as unknown as AsyncIterable<Buffer | string>;
   for await (const chunk of shown) process.stdout.write(chunk);
 
   function count(event: { details: { type?: string | undefined }; skip?: string | boolean; todo?: string | boolean; nesting: number; name: string; file?: string | undefined }, kind: "passed" | "failed"): void {
