@@ -4,10 +4,12 @@ const { SEE, TALK, OWN } = abi.POLICY;
 const { USER, GROUP, WORLD } = abi.POLICY_TYPE;
 const as = async (bus: Bus, spawn: Spawn, uid: number): Promise<Connection> => bus.connect({ by: await spawn({ uid, gid: uid, label: `user${uid}` }) });
 
+let kept = 0;
+
 /** The three ways to upload; each starts from a good upload and takes another one. */
 async function uploads(bus: Bus): Promise<Record<string, (items: readonly Item[]) => Promise<{ readonly errno: string | null }>>> {
-  const holder = await bus.connectPolicyHolder("kept.name", [grant.user(1000, OWN)]);
-  const endpoint = await bus.makeEndpoint();
+  const holder = await bus.connectPolicyHolder(`kept.name${(kept += 1)}`, [grant.user(1000, OWN)]);
+  const endpoint = await bus.makeEndpoint({ name: `endpoint${kept}` });
   return {
     HELLO: async (items) => {
       const fd = await bus.owner.open(bus.path);
@@ -199,7 +201,7 @@ test("POL-029 an activator's grants count for its name as long as it lives", cov
 test("POL-020 an upload that names an entry twice changes nothing", covers("POL-020"), async ({ bus }) => {
   const owner = await bus.connect();
   await owner.acquire("a.b");
-  const endpoint = await bus.makeEndpoint();
+  const endpoint = await bus.makeEndpoint({ name: `endpoint${kept}` });
   await endpoint.update([item.name("a.b"), grant.world(SEE)]);
   const inside = await endpoint.connect();
 
