@@ -47,7 +47,10 @@ test("POL-044 a sender gets its own broadcast where it may talk to itself", cove
   const [privileged, user] = [await bus.connect(), await as(bus, spawn, 1000)];
   const split = await bus.connect({ by: await spawn({ uid: { real: 1000, effective: 2000, saved: 2000 }, gid: 1000, label: "split" }) });
   const endpoint = await bus.makeEndpoint();
-  const [blind, seeing] = [await endpoint.connect(), await (await bus.makeEndpoint({ name: "blind" })).connect()];
+  await bus.connectPolicyHolder("own.name", [grant.world(OWN)]);
+  await endpoint.update([item.name("own.name"), grant.world(OWN)]);
+  const [seeing, blind] = [await endpoint.connect(), await (await bus.makeEndpoint({ name: "blind" })).connect()];
+  await seeing.acquire("own.name");
   for (const connection of [privileged, user, split, blind, seeing]) await connection.addMatch([item.id(connection.id)]);
 
   const seen: bigint[][] = [];
@@ -56,7 +59,7 @@ test("POL-044 a sender gets its own broadcast where it may talk to itself", cove
     seen.push(await cookies(connection));
   }
 
-  expect(seen).toEqual([[1n], [2n], [], [], []]);
+  expect(seen).toEqual([[1n], [2n], [], [], [5n]]);
 });
 
 test("POL-045 for signals the receiver is who opened its endpoint file", covers("POL-045"), async ({ bus, spawn }) => {
