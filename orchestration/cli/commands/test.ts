@@ -2,13 +2,16 @@ import { Command } from "commander";
 import { run as runTests } from "node:test";
 import { spec } from "node:test/reporters";
 import { globSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { spawnTied } from "../../base/exec.ts";
 import { SuiteError } from "../../base/errors.ts";
 import { EXIT } from "../../base/exit-codes.ts";
-import { ROOT } from "../../base/paths.ts";
+import { homeDir, ROOT } from "../../base/paths.ts";
 import { installPackages, missingPackages } from "../../../vm-images/host-packages.ts";
 import { print } from "../output.ts";
+import { ConsoleProgress } from "../progress.ts";
+import { buildAll, REFERENCE_MODULE } from "../stages/build.ts";
+import { targetsOf } from "../stages/selection.ts";
 
 interface Counts {
   passed: number;
@@ -23,13 +26,24 @@ export const test = new Command("test")
   .description("the project's own tests (also `npm test`)")
   .option("--grep <regexp>", "only tests whose name matches")
   .option("--no-checks", "leave out the mechanical checks of `npm run check`")
+  .option("--no-machines", "leave out the tests that run whole runs on machines")
   .argument("[files...]", "test files; default: all")
-  .action(async (files: string[], options: { grep?: string; checks: boolean }) => {
+  .action(async (files: string[], options: { grep?: string; checks: boolean; machines: boolean }) => {
     const missing = await missingPackages(["build", "image", "vm"]);
     if (missing.length > 0) await installPackages(missing);
     const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
     if (options.checks && files.length === 0) await checks(counts);
-    await unitTests(counts, files, options.grep);
+    const chosen = files.map((file) => resolve(file));
+    const all = SOURCES.flatMap((folder) => globSync(`${folder}/**/*.test.ts`, { cwd: ROOT }).map((file) => join(ROOT, file)));
+    const onMachines = (file: string): boolean => file.endsWith(".e2e.test.ts");
+    const units = files.length > 0 ? chosen.filter((file) => !onMachines(file)) : all.filter((file) => !onMachines(file));
+    const proofs = files.length > 0 ? chosen.filter(onMachines) : options.machines ? all.filter(onMachines) : [];
+    if (units.length + proofs.length === 0) throw new SuiteError("SELECTION_EMPTY", "no test file was found");
+    if (units.length > 0) await nodeTests(counts, units, 2, options.grep);
+    if (proofs.length > 0) {
+      await buildDefault();
+      await nodeTests(counts, proofs, 1, options.grep);
+    }
     print(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
     process.exitCode = counts.failed === 0 && counts.passed > 0 ? EXIT.conformant : EXIT.violated;
   });
@@ -51,10 +65,18 @@ async function checks(counts: Counts): Promise<void> {
   counts.failed += Number(closing[2]);
 }
 
-async function unitTests(counts: Counts, files: readonly string[], grep: string | undefined): Promise<void> {
-  const chosen = files.length > 0 ? files.map((file) => join(process.cwd(), file)) : SOURCES.flatMap((folder) => globSync(`${folder}/**/*.test.ts`, { cwd: ROOT }).map((file) => join(ROOT, file)));
-  if (chosen.length === 0) throw new SuiteError("SELECTION_EMPTY", "no test file was found");
-  const stream = runTests({ files: chosen, concurrency: 2, ...(grep === undefined ? {} : { testNamePatterns: [new RegExp(grep)] }) });
+/** What the tests on machines run, built once in sight of the user and not inside of a test's time limit. */
+async function buildDefault(): Promise<void> {
+  const progress = new ConsoleProgress();
+  try {
+    for (const built of (await buildAll({ ...targetsOf([], undefined), moduleDir: REFERENCE_MODULE, dir: join(homeDir(), "builds"), progress })).values()) if (built instanceof SuiteError) throw built;
+  } finally {
+    progress.close();
+  }
+}
+
+async function nodeTests(counts: Counts, files: readonly string[], concurrency: number, grep: string | undefined): Promise<void> {
+  const stream = runTests({ files: [...files], concurrency, ...(grep === undefined ? {} : { testNamePatterns: [new RegExp(grep)] }) });
   stream.on("test:pass", (event) => count(event, "passed"));
   stream.on("test:fail", (event) => count(event, "failed"));
   const shown = stream.compose(new spec()) as unknown as AsyncIterable<Buffer | string>;
