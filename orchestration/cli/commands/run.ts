@@ -24,9 +24,9 @@ import { wantedOf, withSelection, type SelectionOptions } from "../stages/select
 /** The main job: plan, build, boot, run, record, judge. */
 export const run = withSelection(new Command("run"))
   .description("build, boot, test, record and judge")
-  .option("--module <dir>", "folder of the bus module", REFERENCE_MODULE)
+  .option("--module <dir>", "folder of the bus module; make variables may follow, e.g. DIR,NAME=VALUE", REFERENCE_MODULE)
   .option("--plan <file>", "a plan.json made before; it names targets and tests")
-  .option("--slots <number>", "machines that run side by side; default: one a core")
+  .option("--slots <number>", "machines that run side by side; default: one more than cores")
   .option("--waivers <file>", "list of waivers")
   .option("--json", "the verdict as one JSON document on stdout")
   .action(async (patterns: string[], options: SelectionOptions & { module: string; plan?: string; slots?: string; waivers?: string; json?: boolean }) => {
@@ -91,7 +91,8 @@ async function givenPlan(file: string, patterns: readonly string[], options: Sel
 }
 
 function slotsOf(text: string | undefined): number {
-  const slots = text === undefined ? availableParallelism() : Number(text);
+  // one more than cores: while one machine starts or waits, another has work
+  const slots = text === undefined ? availableParallelism() + 1 : Number(text);
   if (!Number.isInteger(slots) || slots < 1 || slots > 256) throw new SuiteError("USAGE", `--slots "${text ?? ""}" is no whole number from 1 to 256`);
   return slots;
 }
