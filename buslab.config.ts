@@ -3,6 +3,7 @@ import type { TargetSpace } from "./orchestration/target/target-id.ts";
 /** Kernels that can be named in a target id, and where their source comes from: Debian's own source packages. */
 export const KERNELS = {
   "debian-6.1": { kind: "debian", version: "6.1" },
+  "debian-6.12": { kind: "debian", version: "6.12" },
 } as const;
 
 /** Every target that can be built here; `./buslab targets` prints it. */

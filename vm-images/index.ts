@@ -3,6 +3,8 @@ export type { Artifact, BuildContext } from "./cache.ts";
 export { buildKernel, type KernelArtifact } from "./kernel/build.ts";
 export { kernelSpecOf, parseKernelSpec, type KernelSpec, type NamedKernel } from "./kernel/spec.ts";
 export { buildModule, type ModuleArtifact } from "./module/build.ts";
+export { readBuiltIn } from "./module/built-in.ts";
+export { parseModuleSpec } from "./module/spec.ts";
 export { buildAgent, type AgentArtifact } from "./agent/build.ts";
 export { buildImage, type ImageArtifact } from "./rootfs/build.ts";
 export { manifestSchema, type Manifest } from "./manifest.ts";

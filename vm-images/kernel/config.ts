@@ -12,6 +12,8 @@ const MAY_VANISH: Readonly<Record<string, string>> = {
   CONFIG_AUTOFS4_FS: "an old name of AUTOFS_FS, gone in 6.6",
   CONFIG_SECURITY_SELINUX_CHECKREQPROT_VALUE: "gone in 6.4, fixed at 0",
   CONFIG_MICROCODE: "always on since 6.6",
+  CONFIG_DEBUG_CREDENTIALS: "gone in 6.7",
+  CONFIG_UBSAN_SANITIZE_ALL: "gone in 6.9, always so since then",
 };
 
 /** Repository paths of the config fragments of a target, in the order in which they are put together. */

@@ -1,7 +1,7 @@
-import { readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
+import { readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { basename, join, relative, resolve } from "node:path";
-import { digestFile, digestJson, digestTree, short } from "../../orchestration/base/digest.ts";
+import { basename, join } from "node:path";
+import { digestJson, short } from "../../orchestration/base/digest.ts";
 import { SuiteError } from "../../orchestration/base/errors.ts";
 import { exec } from "../../orchestration/base/exec.ts";
 import { cacheDir, ROOT } from "../../orchestration/base/paths.ts";
@@ -11,37 +11,21 @@ import { type Artifact, type Build, type BuildContext, obtain } from "../cache.t
 import type { KernelArtifact } from "../kernel/build.ts";
 import { lockFile } from "../lock.ts";
 import { complaints, crossPrefix, requireProgram, versionOf } from "../tools.ts";
+import { LEFTOVER, readSources } from "./sources.ts";
+import { parseModuleSpec, variantOf } from "./spec.ts";
 import { syncFolder } from "./sync.ts";
 
 export interface ModuleArtifact extends Artifact {
-  /** The module to load, without debug information. */
-  readonly ko: string;
+  /** The module to load, without debug information; null where it is part of the kernel. */
+  readonly ko: string | null;
   /** The same with debug information, for addr2line and gdb. */
-  readonly koDebug: string;
+  readonly koDebug: string | null;
   /** Its name in `/proc/modules`. */
   readonly name: string;
 }
 
 const RECIPE = 1;
-const HEADER = "fixtures/abi/kdbus.h";
 const FORGOTTEN_MS = 24 * 60 * 60 * 1000;
-/** What an earlier build in the caller's folder may have left; never an input. */
-const LEFTOVER = /(^|\/)(\.[^/]*|[^/]*\.(ko|o|a|mod|mod\.c|cmd|symvers|order|gcno|gcda))$/;
-
-export interface ModuleSpec {
-  readonly dir: string;
-  /** Variables for make, e.g. `KDBUS_GENERATION`. */
-  readonly variables: Readonly<Record<string, string>>;
-}
-
-/**
- * Takes what `--module` names apart: a folder, and behind it make variables that choose a variant of the module, each after a
- * comma: `fixtures/module,KDBUS_GENERATION=201503`.
- */
-export function parseModuleSpec(spec: string): ModuleSpec {
-  const [, dir = spec, tail = ""] = /^(.*?)((?:,[A-Z][A-Z0-9_]*=[\w.-]*)*)$/s.exec(spec) ?? [];
-  return { dir, variables: Object.fromEntries(tail.split(",").slice(1).map((pair) => pair.split("=", 2) as [string, string])) };
-}
 
 /**
  * Builds the one module of a folder with a Kbuild file out of tree against a kernel, or finds it in the cache. The folder is
@@ -51,15 +35,13 @@ export function parseModuleSpec(spec: string): ModuleSpec {
  * @throws MODULE_BUILD_FAILED with the compiler's lines in the details; MODULE_DIR_INVALID
  */
 export async function buildModule(target: Target, kernel: KernelArtifact, spec: string, ctx: BuildContext): Promise<ModuleArtifact> {
-  const { dir: named, variables } = parseModuleSpec(spec);
-  const dir = resolve(named);
-  await requireKbuild(dir, named);
+  const parsed = parseModuleSpec(spec);
+  if (parsed.builtIn) return partOf(kernel);
+  const { variables } = parsed;
+  const { dir, label, inputs: own } = await readSources(parsed);
   const cross = crossPrefix(target.arch);
-  const label = relative(ROOT, dir).startsWith("..") ? basename(dir) : relative(ROOT, dir);
-  const inputs: Record<string, string> = { kernel: kernel.manifest.key, [HEADER]: await digestFile(join(ROOT, HEADER)) };
-  for (const [path, digest] of await digestTree(dir, (path) => LEFTOVER.test(path))) inputs[`${label}/${path}`] = digest;
-  for (const [name, value] of Object.entries(variables)) inputs[`make variable ${name}`] = value;
-  const variant = Object.entries(variables).map(([name, value]) => `,${name}=${value}`).join("");
+  const inputs = { kernel: kernel.manifest.key, ...own };
+  const variant = variantOf(parsed);
   const tools = { gcc: await versionOf(`${cross}gcc`, "gcc"), ld: await versionOf(`${cross}ld`, "binutils") };
   const subject = `${target.arch.id}/${target.kernel}/${target.build}/${label}${variant}`;
   const job: Job = { target, kernel, dir, label, variables, cross, subject, ctx, workKey: short(digestJson({ RECIPE, dir, variables, kernel: kernel.key, tools })) };
@@ -68,6 +50,13 @@ export async function buildModule(target: Target, kernel: KernelArtifact, spec: 
   const artifact = await obtain("module", { subject, recipe: RECIPE, inputs, tools }, (out, step) => compile(job, out, step), options, ctx);
   const name = String(artifact.manifest.facts["name"]);
   return { ...artifact, name, ko: join(artifact.dir, `${name}.ko`), koDebug: join(artifact.dir, `${name}.ko.debug`) };
+}
+
+/** The module that a kernel was built with. */
+function partOf(kernel: KernelArtifact): ModuleArtifact {
+  const name = kernel.manifest.facts["builtIn"];
+  if (typeof name !== "string") throw new Error(`the kernel ${kernel.key} was built without a module in it`);
+  return { ...kernel, kind: "module", because: `part of the kernel, ${kernel.because}`, name, ko: null, koDebug: null };
 }
 
 interface Job {
@@ -130,14 +119,6 @@ async function make(job: Job, work: string, module: string, step: Step): Promise
   throw new SuiteError("MODULE_BUILD_FAILED", `${job.label} does not build against Linux ${job.kernel.release}: ${lines[0] ?? "make failed"}`, {
     details: lines.length > 0 ? lines.join("\n") : result.stderr.split("\n").slice(-40).join("\n"),
   });
-}
-
-async function requireKbuild(dir: string, shown: string): Promise<void> {
-  const info = await stat(dir).catch(() => undefined);
-  if (info?.isDirectory() !== true) throw new SuiteError("MODULE_DIR_INVALID", `--module ${shown} is not a folder that exists`);
-  const texts = await Promise.all(["Kbuild", "Makefile"].map((name) => readFile(join(dir, name), "utf8").catch(() => "")));
-  if (texts.some((text) => /^\s*obj-/m.test(text))) return;
-  throw new SuiteError("MODULE_DIR_INVALID", `--module ${shown} has no Kbuild file with an obj-m line, so it builds no module`);
 }
 
 /** Work folders of modules nobody built for a day; a module tried once must not stay for ever. */

@@ -1,4 +1,4 @@
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { Command } from "commander";
 import { SuiteError } from "../../base/errors.ts";
 import { exitCodeFor } from "../../base/exit-codes.ts";
@@ -17,7 +17,7 @@ export const build = withTargets(new Command("build"))
   .action(async (patterns: string[], options: { kernel?: string; module: string; json?: boolean }) => {
     const progress = new ConsoleProgress();
     const { signal } = onInterrupt();
-    const results = await buildAll({ ...targetsOf(patterns, options.kernel), moduleDir: resolve(options.module), dir: join(homeDir(), "builds"), progress, signal }).finally(() => progress.close());
+    const results = await buildAll({ ...targetsOf(patterns, options.kernel), moduleDir: options.module, dir: join(homeDir(), "builds"), progress, signal }).finally(() => progress.close());
     const rows = [...results].map(([id, built]) =>
       built instanceof SuiteError
         ? { id, error: { code: built.code, blame: built.blame, message: built.message } }

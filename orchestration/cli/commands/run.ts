@@ -24,7 +24,7 @@ import { wantedOf, withSelection, type SelectionOptions } from "../stages/select
 /** The main job: plan, build, boot, run, record, judge. */
 export const run = withSelection(new Command("run"))
   .description("build, boot, test, record and judge")
-  .option("--module <dir>", "folder of the bus module; make variables may follow, e.g. DIR,NAME=VALUE", REFERENCE_MODULE)
+  .option("--module <dir>", "folder of the bus module, built-in or built-in:DIR to link it into the kernel; make variables may follow, e.g. DIR,NAME=VALUE", REFERENCE_MODULE)
   .option("--plan <file>", "a plan.json made before; it names targets and tests")
   .option("--slots <number>", "machines that run side by side; default: one more than cores")
   .option("--waivers <file>", "list of waivers")
@@ -58,7 +58,7 @@ export const run = withSelection(new Command("run"))
         bringUp: (id, ctx) => {
           const target = wanted.targets.find((candidate) => candidate.id === id);
           if (target === undefined) throw new SuiteError("INTERNAL", `${id} is not among the targets wanted`);
-          return bringUp(target, { kernels: wanted.kernels, moduleDir: resolve(options.module) }, ctx);
+          return bringUp(target, { kernels: wanted.kernels, moduleDir: options.module }, ctx);
         },
         startPool: openPool,
       });

@@ -25,11 +25,11 @@ export async function bringUp(target: Target, options: Pick<BuildOptions, "kerne
       ...Object.fromEntries(artifactsOf(built).filter((artifact) => artifact !== built.trouble).map(({ kind, key, state, because }) => [kind, { key, state, because }])),
       template: { key: template.key, state: template.state, because: template.because },
     },
-    facts: { kernelRelease: built.kernel.release, kernelConfig: built.kernel.config, moduleKo: built.module.ko, moduleName: built.module.name, slowdown: accel.slowdown, lsm: target.lsm, taint: template.taint },
+    facts: { kernelRelease: built.kernel.release, kernelConfig: built.kernel.config, moduleKo: built.module.ko, moduleName: built.module.name, moduleParameters: template.parameters, slowdown: accel.slowdown, lsm: target.lsm, taint: template.taint },
     generation,
     events: template.events,
     slowdown: accel.slowdown,
-    env: { BUSLAB_TROUBLE_KO: built.trouble.ko },
+    env: { BUSLAB_TROUBLE_KO: built.trouble.ko ?? "" },
     durationsMs: { ...ctx.spent },
   };
 }

@@ -5,6 +5,8 @@ import {
   buildImage,
   buildKernel,
   buildModule,
+  parseModuleSpec,
+  readBuiltIn,
   type AgentArtifact,
   type Artifact,
   type ImageArtifact,
@@ -32,6 +34,7 @@ export interface Built {
 export interface BuildOptions {
   readonly targets: readonly Target[];
   readonly kernels: ReadonlyMap<TargetId, KernelSpec>;
+  /** What `--module` names. */
   readonly moduleDir: string;
   /** Logs and copies of the manifests go here. */
   readonly dir: string;
@@ -72,9 +75,11 @@ async function buildTarget(target: Target, options: BuildOptions): Promise<Built
   const logDir = join(options.dir, "build");
   await mkdir(logDir, { recursive: true });
   const ctx = { progress: options.progress, logDir, ...(options.signal === undefined ? {} : { signal: options.signal }) };
+  const wanted = parseModuleSpec(options.moduleDir);
+  const builtIn = wanted.builtIn ? await readBuiltIn(wanted) : undefined;
   // The image needs one core and the network, the kernel every core: side by side they cost little more than the kernel.
   const [kernel, agentAndImage] = await settleBoth(
-    buildKernel(target, spec, ctx),
+    buildKernel(target, spec, ctx, builtIn),
     buildAgent(target.arch, ctx).then(async (agent) => ({ agent, image: await buildImage(target, agent, ctx) })),
   );
   const module = await buildModule(target, kernel, options.moduleDir, ctx);

@@ -1,6 +1,6 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { SuiteError } from "../../base/errors.ts";
 import { newRunId } from "../../base/ids.ts";
 import type { Accel } from "../../vm/accel.ts";
@@ -36,7 +36,7 @@ export async function onOneTarget(pattern: string | undefined, options: { readon
   const progress = new ConsoleProgress();
   const { signal } = onInterrupt();
   try {
-    const built = (await buildAll({ targets, kernels, moduleDir: resolve(options.module), dir, progress, signal })).get(target.id);
+    const built = (await buildAll({ targets, kernels, moduleDir: options.module, dir, progress, signal })).get(target.id);
     if (built === undefined || built instanceof SuiteError) throw built ?? new SuiteError("INTERNAL", `${target.id} was not built`);
     const { template, accel } = await bootTemplate(built, { runId, logDir: dir, progress, signal });
     await work({ built, template, accel, runId, dir, progress, signal });
