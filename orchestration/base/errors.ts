@@ -47,6 +47,7 @@ export const ERROR_TABLE = {
   STORE_FAILED: { blame: "infrastructure", hint: "The results database could not be used; records.jsonl is still complete, run `./buslab report` again." },
   STORE_LOCKED: { blame: "infrastructure", hint: "Another process holds the results database; wait for it to end." },
   GENERATION_UNKNOWN: { blame: "subject", hint: "The two generation signs disagree; name the generation with --generation to go on." },
+  INTERRUPTED: { blame: "infrastructure", hint: "Run the command again; what was finished before is reused." },
   INTERNAL: { blame: "infrastructure", hint: "This is a defect of buslab; report it with the lines above." },
 } as const satisfies Record<string, ErrorRow>;
 
