@@ -6,7 +6,7 @@ import { exec } from "../base/exec.ts";
 import { readFile } from "node:fs/promises";
 import type { Progress, Step } from "../base/progress.ts";
 import type { KernelEvent } from "../record/v1.ts";
-import type { Target } from "../target/target-id.ts";
+import { BUILD_ROWS, type Target } from "../target/target-id.ts";
 import type { Accel } from "./accel.ts";
 import { scanConsole } from "./console/scan.ts";
 import type { ConnectAgent } from "./guest-agent.ts";
@@ -120,7 +120,7 @@ export function hardwareOf(spec: Pick<TemplateSpec, "target" | "kernel" | "accel
   return {
     arch: spec.target.arch,
     accel: spec.accel.kind,
-    memoryMb: spec.target.build === "debug" ? 1024 : 512,
+    memoryMb: BUILD_ROWS[spec.target.build].memoryMb,
     cpus: 1,
     kernel: spec.kernel.image,
     kernelLine: kernelLine(spec.target, spec.extraKernelArgs),

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { SuiteError } from "../../orchestration/base/errors.ts";
 import { ROOT } from "../../orchestration/base/paths.ts";
-import type { Target } from "../../orchestration/target/target-id.ts";
+import { BUILD_ROWS, type Target } from "../../orchestration/target/target-id.ts";
 
 /** Wishes that some kernel version or architecture is known not to have, each with the reason. */
 const MAY_VANISH: Readonly<Record<string, string>> = {
@@ -16,7 +16,7 @@ const MAY_VANISH: Readonly<Record<string, string>> = {
 
 /** Repository paths of the config fragments of a target, in the order in which they are put together. */
 export function fragmentsOf(target: Target): string[] {
-  const names = ["base.config", target.arch.configFragment, ...(target.build === "plain" ? [] : ["debug.config"])];
+  const names = ["base.config", target.arch.configFragment, ...(BUILD_ROWS[target.build].kernel === "debug" ? ["debug.config"] : [])];
   return names.map((name) => `vm-images/kernel/config/${name}`);
 }
 

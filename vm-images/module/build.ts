@@ -1,6 +1,7 @@
-import { readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { copyFile, mkdir, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { basename, join, relative, resolve } from "node:path";
+import { basename, dirname, join, relative, resolve } from "node:path";
 import { digestFile, digestJson, digestTree, short } from "../../orchestration/base/digest.ts";
 import { SuiteError } from "../../orchestration/base/errors.ts";
 import { exec } from "../../orchestration/base/exec.ts";
@@ -20,10 +21,21 @@ export interface ModuleArtifact extends Artifact {
   readonly koDebug: string;
   /** Its name in `/proc/modules`. */
   readonly name: string;
+  /** What gcov needs to tell lines from counters; null where lines are not counted. */
+  readonly gcov: GcovNotes | null;
+}
+
+export interface GcovNotes {
+  /** Folder of the *.gcno files, as they lie below the module's folder. */
+  readonly notes: string;
+  /** Folder of the counters in the guest, below /sys/kernel/debug/gcov: the path that the objects were compiled at. */
+  readonly guestDir: string;
 }
 
 const RECIPE = 1;
 const HEADER = "fixtures/abi/kdbus.h";
+/** Make variables of a build kind, before those that the caller names. */
+const BUILD_VARIABLES: Readonly<Record<Target["build"], Readonly<Record<string, string>>>> = { plain: {}, debug: {}, cov: { GCOV_PROFILE: "y" } };
 const FORGOTTEN_MS = 24 * 60 * 60 * 1000;
 /** What an earlier build in the caller's folder may have left; never an input. */
 const LEFTOVER = /(^|\/)(\.[^/]*|[^/]*\.(ko|o|a|mod|mod\.c|cmd|symvers|order|gcno|gcda))$/;
@@ -51,7 +63,8 @@ export function parseModuleSpec(spec: string): ModuleSpec {
  * @throws MODULE_BUILD_FAILED with the compiler's lines in the details; MODULE_DIR_INVALID
  */
 export async function buildModule(target: Target, kernel: KernelArtifact, spec: string, ctx: BuildContext): Promise<ModuleArtifact> {
-  const { dir: named, variables } = parseModuleSpec(spec);
+  const { dir: named, variables: given } = parseModuleSpec(spec);
+  const variables = { ...BUILD_VARIABLES[target.build], ...given };
   const dir = resolve(named);
   await requireKbuild(dir, named);
   const cross = crossPrefix(target.arch);
@@ -67,7 +80,14 @@ export async function buildModule(target: Target, kernel: KernelArtifact, spec: 
   const options = { title: `module ${label}${variant}`, needsBytes: 64 * 1024 * 1024, keep: 16 };
   const artifact = await obtain("module", { subject, recipe: RECIPE, inputs, tools }, (out, step) => compile(job, out, step), options, ctx);
   const name = String(artifact.manifest.facts["name"]);
-  return { ...artifact, name, ko: join(artifact.dir, `${name}.ko`), koDebug: join(artifact.dir, `${name}.ko.debug`) };
+  const guestDir = artifact.manifest.facts["gcovDir"];
+  return {
+    ...artifact,
+    name,
+    ko: join(artifact.dir, `${name}.ko`),
+    koDebug: join(artifact.dir, `${name}.ko.debug`),
+    gcov: typeof guestDir === "string" ? { notes: join(artifact.dir, "gcov"), guestDir } : null,
+  };
 }
 
 interface Job {
@@ -103,12 +123,16 @@ async function compile(job: Job, out: string, step: Step): Promise<Build> {
   const strip = await requireProgram(`${job.cross}strip`, "binutils");
   await exec([strip, "--strip-debug", "-o", join(out, `${name}.ko`), join(module, ko)]);
   await rename(join(module, ko), join(out, `${name}.ko.debug`));
-  return { outputs: [`${name}.ko`, `${name}.ko.debug`], facts: { name, release: job.kernel.release } };
+  const outputs = [`${name}.ko`, `${name}.ko.debug`];
+  const facts = { name, release: job.kernel.release };
+  if (job.variables["GCOV_PROFILE"] !== "y") return { outputs, facts };
+  await keepNotes(module, join(out, "gcov"));
+  return { outputs: [...outputs, "gcov"], facts: { ...facts, gcovDir: module } };
 }
 
 async function make(job: Job, work: string, module: string, step: Step): Promise<void> {
   // Names in messages and debug information are those of the repository, wherever the copy lies.
-  const maps = [`${module}/=${job.label}/`, `${work}/=fixtures/`].flatMap((map) => [`-fmacro-prefix-map=${map}`, `-fdebug-prefix-map=${map}`]);
+  const maps = [`${module}/=${job.label}/`, `${work}/=fixtures/`].flatMap((map) => [`-fmacro-prefix-map=${map}`, `-fdebug-prefix-map=${map}`, ...(job.variables["GCOV_PROFILE"] === "y" ? [`-fprofile-prefix-map=${map}`] : [])]);
   const variables = Object.entries(job.variables).map(([name, value]) => `${name}=${value}`);
   let done = 0;
   const result = await exec(
@@ -130,6 +154,15 @@ async function make(job: Job, work: string, module: string, step: Step): Promise
   throw new SuiteError("MODULE_BUILD_FAILED", `${job.label} does not build against Linux ${job.kernel.release}: ${lines[0] ?? "make failed"}`, {
     details: lines.length > 0 ? lines.join("\n") : result.stderr.split("\n").slice(-40).join("\n"),
   });
+}
+
+/** The notes of every object that still has its source. */
+async function keepNotes(module: string, to: string): Promise<void> {
+  for (const path of await readdir(module, { recursive: true })) {
+    if (!path.endsWith(".gcno") || !existsSync(join(module, path.replace(/gcno$/, "c")))) continue;
+    await mkdir(dirname(join(to, path)), { recursive: true });
+    await copyFile(join(module, path), join(to, path));
+  }
 }
 
 async function requireKbuild(dir: string, shown: string): Promise<void> {
