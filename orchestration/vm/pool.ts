@@ -16,10 +16,10 @@ import { socketDirOf } from "./run-name.ts";
 import { makeSocketDir } from "./socket-dir.ts";
 import type { Template } from "./template.ts";
 
-export type LeaseFields = Pick<RecordOf<"lease">, "type" | "target" | "test" | "machine" | "events" | "death" | "consoleRead" | "heldMs">;
+export type LeaseFields = Pick<RecordOf<"lease">, "type" | "target" | "test" | "machine" | "events" | "death" | "consoleRead" | "unasked" | "heldMs">;
 
 export interface PoolOptions {
-  readonly templates: ReadonlyMap<string, Pick<Template, "clone" | "target" | "taint">>;
+  readonly templates: ReadonlyMap<string, Pick<Template, "clone" | "target" | "taint" | "probes">>;
   /** Facts of each target, handed to every lease of it. */
   readonly facts: ReadonlyMap<string, Readonly<Record<string, unknown>>>;
   /** Leases at a time; default: one a core. */
@@ -183,6 +183,9 @@ class MachinePool {
     try {
       const report = await inspectMachine({
         machine,
+        target,
+        test,
+        probes: this.#options.templates.get(target)?.probes ?? [],
         fromOffset: lease.fromOffset,
         taint: this.#options.templates.get(target)?.taint ?? 0,
         mark: lease.id,
@@ -193,7 +196,7 @@ class MachinePool {
       });
       await this.#options.appendRecord({ type: "lease", target, test, machine: machine.name, heldMs, ...report });
       await machine.kill();
-      const clean = report.events.length === 0 && report.death === null && report.consoleRead;
+      const clean = report.events.length === 0 && report.death === null && report.consoleRead && report.unasked === undefined;
       if (clean && !keepEvidence) await rm(lease.evidenceDir, { recursive: true, force: true });
       return report;
     } finally {

@@ -12,6 +12,7 @@ import { scanConsole } from "./console/scan.ts";
 import type { ConnectAgent } from "./guest-agent.ts";
 import { bootToSettled, loadModule, takeTaint } from "./guest-steps.ts";
 import { kernelLine } from "./kernel-line.ts";
+import type { ReleaseProbe } from "./probe.ts";
 import { hardwareKey, type Hardware } from "./qemu/argv.ts";
 import { QemuMachine } from "./qemu/machine.ts";
 import { socketDirOf } from "./run-name.ts";
@@ -51,6 +52,8 @@ export interface Template {
   readonly events: readonly KernelEvent[];
   /** /proc/sys/kernel/tainted of the frozen guest. */
   readonly taint: number;
+  /** What each of its machines is asked before its end. */
+  readonly probes?: readonly ReleaseProbe[];
   /** Time to make or to check it. */
   readonly readyMs: number;
   /** A running, reseeded machine whose agent answers. @throws VM_START_FAILED | VM_DIED | GUEST_TIMEOUT */
