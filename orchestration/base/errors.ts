@@ -36,6 +36,7 @@ export const ERROR_TABLE = {
   VM_BOOT_TIMEOUT: { blame: "infrastructure", hint: "The guest did not answer in time; read console.log and run again on a quieter host." },
   VM_POOL_CLOSED: { blame: "infrastructure", hint: "The machine pool ended; start the run again." },
   QMP_FAILED: { blame: "infrastructure", hint: "QEMU refused a monitor command; check the QEMU version with `./buslab doctor`." },
+  CHECKERS_OFF: { blame: "infrastructure", hint: "Give a kernel with the options of vm-images/kernel/config/debug.config, or take the plain build." },
   GUEST_LOST: { blame: "infrastructure", hint: "The guest agent's channel closed; the console log tells whether the kernel died." },
   GUEST_TIMEOUT: { blame: "infrastructure", hint: "The guest agent did not answer in time; the console log tells whether the kernel hangs." },
   GUEST_PROTOCOL: { blame: "infrastructure", hint: "A frame from the guest agent was damaged; run again and keep the transcript." },

@@ -21,7 +21,7 @@ const SCAN_MS = 1_000;
 export function leakProbe(wanted: (target: string, test: string) => boolean, moduleName: string): ReleaseProbe {
   return {
     name: "kmemleak",
-    take: async (lease) => (wanted(lease.target, lease.test) ? await leaksOf(lease, moduleName) : []),
+    take: (lease) => (wanted(lease.target, lease.test) ? leaksOf(lease, moduleName) : Promise.resolve([])),
   };
 }
 

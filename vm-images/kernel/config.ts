@@ -11,6 +11,8 @@ const MAY_VANISH: Readonly<Record<string, string>> = {
   CONFIG_BASE_FULL: "always so since 6.10",
   CONFIG_AUTOFS4_FS: "an old name of AUTOFS_FS, gone in 6.6",
   CONFIG_SECURITY_SELINUX_CHECKREQPROT_VALUE: "gone in 6.4, fixed at 0",
+  CONFIG_UBSAN_SANITIZE_ALL: "gone in 6.9, always so since; a canary shows that modules are watched",
+  CONFIG_DEBUG_CREDENTIALS: "gone in 6.7",
   CONFIG_MICROCODE: "always on since 6.6",
 };
 
