@@ -21,6 +21,8 @@ export interface ModuleArtifact extends Artifact {
   readonly koDebug: string;
   /** Its name in `/proc/modules`. */
   readonly name: string;
+  /** What its file names in messages and notes begin with, `fixtures/module`. */
+  readonly label: string;
   /** What gcov needs to tell lines from counters; null where lines are not counted. */
   readonly gcov: GcovNotes | null;
 }
@@ -37,8 +39,8 @@ const HEADER = "fixtures/abi/kdbus.h";
 /** Make variables of a build kind, before those that the caller names. */
 const BUILD_VARIABLES: Readonly<Record<Target["build"], Readonly<Record<string, string>>>> = { plain: {}, debug: {}, cov: { GCOV_PROFILE: "y" } };
 const FORGOTTEN_MS = 24 * 60 * 60 * 1000;
-/** What an earlier build in the caller's folder may have left; never an input. */
-const LEFTOVER = /(^|\/)(\.[^/]*|[^/]*\.(ko|o|a|mod|mod\.c|cmd|symvers|order|gcno|gcda))$/;
+/** What an earlier build in the caller's folder may have left, and the words on lines that are not run; never an input. */
+const LEFTOVER = /(^|\/)(\.[^/]*|coverage-reasons\.json|[^/]*\.(ko|o|a|mod|mod\.c|cmd|symvers|order|gcno|gcda))$/;
 
 export interface ModuleSpec {
   readonly dir: string;
@@ -84,6 +86,7 @@ export async function buildModule(target: Target, kernel: KernelArtifact, spec: 
   return {
     ...artifact,
     name,
+    label,
     ko: join(artifact.dir, `${name}.ko`),
     koDebug: join(artifact.dir, `${name}.ko.debug`),
     gcov: typeof guestDir === "string" ? { notes: join(artifact.dir, "gcov"), guestDir } : null,
@@ -156,10 +159,11 @@ async function make(job: Job, work: string, module: string, step: Step): Promise
   });
 }
 
-/** The notes of every object that still has its source. */
+/** The notes of every object that still has its source, and the sources that they speak of. */
 async function keepNotes(module: string, to: string): Promise<void> {
   for (const path of await readdir(module, { recursive: true })) {
-    if (!path.endsWith(".gcno") || !existsSync(join(module, path.replace(/gcno$/, "c")))) continue;
+    const wanted = path.endsWith(".gcno") ? existsSync(join(module, path.replace(/gcno$/, "c"))) : /(?<!\.mod)\.[ch]$/.test(path);
+    if (!wanted) continue;
     await mkdir(dirname(join(to, path)), { recursive: true });
     await copyFile(join(module, path), join(to, path));
   }
