@@ -10,8 +10,8 @@ import type { ProbedLease, ReleaseProbe } from "./probe.ts";
 const KMEMLEAK = "/sys/kernel/debug/kmemleak";
 /** An object younger than this is not reported (mm/kmemleak.c, MSECS_MIN_AGE); guest time, so no slowdown applies. */
 const MIN_AGE_MS = 5_000;
-/** One scan on hardware; a debug guest under emulation has been seen to take 10 s. */
-const SCAN_MS = 1_000;
+/** One scan on hardware, with room: it walks all memory, and a debug guest under emulation was seen to take 10 s for it. */
+const SCAN_MS = 2_000;
 
 /**
  * Memory that nothing points to any more when the test is over, by kmemleak. Two scans: the first one only takes an

@@ -13,6 +13,7 @@ import type { ConnectAgent } from "./guest-agent.ts";
 import { bootToSettled, loadModule, takeTaint } from "./guest-steps.ts";
 import { kernelLine } from "./kernel-line.ts";
 import type { ReleaseProbe } from "./probe.ts";
+import { forgetLeaks } from "./leak-probe.ts";
 import { hardwareKey, type Hardware } from "./qemu/argv.ts";
 import { QemuMachine } from "./qemu/machine.ts";
 import { socketDirOf } from "./run-name.ts";
@@ -92,7 +93,7 @@ export async function prepareTemplate(spec: TemplateSpec, ctx: TemplateContext):
   if (module === null) {
     files = await base();
   } else {
-    const key = short(digestJson({ base: baseKey, module: module.key, recipe: RECIPE }));
+    const key = short(digestJson({ base: baseKey, module: module.key, recipe: RECIPE, ...(looksForLeaks(spec) ? { leaksForgotten: 1 } : {}) }));
     files = await obtainTemplate({
       key,
       title: `template ${spec.target.id} with ${module.name}`,
@@ -116,6 +117,11 @@ export async function prepareTemplate(spec: TemplateSpec, ctx: TemplateContext):
     readyMs: performance.now() - started,
     clone: (options) => startClone(files, hardware, { ...options, socketDir: socketDirOf(ctx.runId), limits: spec.limits, connectAgent: ctx.connectAgent }),
   };
+}
+
+/** Its clones are asked for leaks, and must not be accused of what the boot left. */
+function looksForLeaks(spec: Pick<TemplateSpec, "target">): boolean {
+  return spec.target.build === "debug";
 }
 
 /** The machine that a template is made on. */
@@ -182,6 +188,10 @@ async function addModule({ spec, ctx, hardware }: Run, module: NonNullable<Templ
   try {
     await machine.resume();
     const agent = await loadModule(machine, module, { limits: spec.limits, connectAgent: ctx.connectAgent, step, ...(ctx.signal === undefined ? {} : { signal: ctx.signal }) });
+    if (looksForLeaks(spec)) {
+      step.update("scanning for leaks of the boot, to be forgotten");
+      await forgetLeaks(agent, spec.limits);
+    }
     const taint = await takeTaint(agent, spec.limits);
     await freeze(machine, dir, spec.limits, step, agent.close);
     return { taint, events: [...base.facts.events, ...scanConsole(await readFile(machine.consoleLog))] };
