@@ -65,6 +65,7 @@ beforeEach(async () => {
           target,
           taint: 0,
           probes: [{ name: "trial", take: (lease) => probe(lease) }],
+          decoder: { decode: async (events) => events.map((event) => ({ ...event, excerpt: `${event.excerpt} (decoded)` })) },
           clone: async ({ name, dir }) => {
             if (failures > 0) {
               failures -= 1;
@@ -156,7 +157,7 @@ test("what a probe finds is the test's, and one without an answer forbids a pass
   const leaking = await client.lease(target.id, "leaking");
   probe = async ({ test: id }) => (id === "leaking" ? [leak] : []);
   machineOf(leaking.lease).print("<6>[   21.000000] kmemleak: 1 new suspected memory leaks (see /sys/kernel/debug/kmemleak)\r\n");
-  assert.deepEqual((await client.release(leaking.lease, false)).events, [leak]);
+  assert.deepEqual((await client.release(leaking.lease, false)).events, [{ ...leak, excerpt: " (decoded)" }]);
 
   const asked = await client.lease(target.id, "asked in vain");
   probe = async () => Promise.reject(new Error("no answer"));

@@ -9,6 +9,7 @@ import type { KernelEvent } from "../record/v1.ts";
 import { BUILD_ROWS, type Target } from "../target/target-id.ts";
 import type { Accel } from "./accel.ts";
 import { scanConsole } from "./console/scan.ts";
+import type { Decoder } from "./decode.ts";
 import type { ConnectAgent } from "./guest-agent.ts";
 import { bootToSettled, loadModule, takeTaint } from "./guest-steps.ts";
 import { kernelLine } from "./kernel-line.ts";
@@ -55,6 +56,8 @@ export interface Template {
   readonly taint: number;
   /** What each of its machines is asked before its end. */
   readonly probes?: readonly ReleaseProbe[];
+  /** Adds file and line to what its kernel reports. */
+  readonly decoder?: Decoder;
   /** Time to make or to check it. */
   readonly readyMs: number;
   /** A running, reseeded machine whose agent answers. @throws VM_START_FAILED | VM_DIED | GUEST_TIMEOUT */

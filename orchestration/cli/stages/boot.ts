@@ -7,6 +7,7 @@ import { detectGeneration } from "../../run/generation.ts";
 import type { LeakChoice } from "../../run/leak-choice.ts";
 import { inClone, type CloneContext } from "../../run/one-clone.ts";
 import { BUILD_ROWS, type Target } from "../../target/target-id.ts";
+import { moduleDecoder } from "../../vm/decode.ts";
 import { leakProbe } from "../../vm/leak-probe.ts";
 import type { ReleaseProbe } from "../../vm/probe.ts";
 import { findAccel, type Accel } from "../../vm/accel.ts";
@@ -35,7 +36,7 @@ export async function bringUp(target: Target, options: BringUpOptions, ctx: Brin
   const probes = await probesOf(built, template, options, asking);
   ctx.spent.boot = Math.round(performance.now() - bootStarted);
   return {
-    template: { ...template, probes },
+    template: { ...template, probes, decoder: moduleDecoder(built.module.koDebug, built.module.name, built.module.label) },
     accel: { kind: accel.kind, why: accel.why },
     artifacts: {
       ...Object.fromEntries(artifactsOf(built).filter((artifact) => artifact !== built.trouble).map(({ kind, key, state, because }) => [kind, { key, state, because }])),
