@@ -42,7 +42,7 @@ export async function countLines(notes: string, counters: ReadonlyMap<string, Ui
         const known = files.get(file) ?? new Map<number, Line>();
         for (const { line_number: number, count, function_name: name } of lines) {
           const before = known.get(number);
-          known.set(number, { count: (before?.count ?? 0) + count, function: before?.function ?? name ?? "" });
+          known.set(number, { count: (before?.count ?? 0) + count, function: before?.function || (name ?? "") });
         }
         files.set(file, known);
       }
