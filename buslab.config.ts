@@ -11,7 +11,7 @@ export const TARGET_SPACE: TargetSpace = {
   arches: ["x86_64"],
   kernels: Object.keys(KERNELS),
   lsms: ["none", "selinux", "apparmor", "smack", "tomoyo"],
-  builds: ["plain", "debug"],
+  builds: ["plain", "debug", "cov"],
 };
 
 /** What `./buslab run` without a target takes. */

@@ -1,4 +1,4 @@
-import { plannedFor, type Plan, type PlannedTest } from "../../orchestration/plan/plan.ts";
+import { plannedFor, plannedOn, type Plan, type PlannedTest } from "../../orchestration/plan/plan.ts";
 import { outcomeOf, summaryOf } from "../../orchestration/record/outcome.ts";
 import type { KernelEvent, Outcome, RecordOf, RunRecord } from "../../orchestration/record/v1.ts";
 import type { CanaryVerdict, Counts, RequirementVerdict, TargetVerdict, TestVerdict, Violation } from "../../orchestration/record/verdict.ts";
@@ -34,7 +34,7 @@ export function judgeTarget(input: TargetInput): JudgedTarget {
   const end = find(records, "target-end");
   const generation = generationOf(plan, records);
   const byTest = groupByTest(records);
-  const planned = plan.tests.filter((test) => plannedFor(test, generation.used ?? "auto"));
+  const planned = plan.tests.filter((test) => plannedFor(test, generation.used ?? "auto") && plannedOn(test, target));
   const judged = planned.filter((test) => test.canary === undefined).map((test) => judgeTest(test, target, byTest));
   const canaries = wasTried(records) ? planned.filter((test) => test.canary !== undefined).map((test) => judgeCanary(test, target, byTest)) : [];
 

@@ -36,6 +36,7 @@ export const ERROR_TABLE = {
   VM_BOOT_TIMEOUT: { blame: "infrastructure", hint: "The guest did not answer in time; read console.log and run again on a quieter host." },
   VM_POOL_CLOSED: { blame: "infrastructure", hint: "The machine pool ended; start the run again." },
   QMP_FAILED: { blame: "infrastructure", hint: "QEMU refused a monitor command; check the QEMU version with `./buslab doctor`." },
+  CHECKERS_OFF: { blame: "infrastructure", hint: "Give a kernel with the options of vm-images/kernel/config/debug.config, or take the plain build." },
   GUEST_LOST: { blame: "infrastructure", hint: "The guest agent's channel closed; the console log tells whether the kernel died." },
   GUEST_TIMEOUT: { blame: "infrastructure", hint: "The guest agent did not answer in time; the console log tells whether the kernel hangs." },
   GUEST_PROTOCOL: { blame: "infrastructure", hint: "A frame from the guest agent was damaged; run again and keep the transcript." },
@@ -47,6 +48,7 @@ export const ERROR_TABLE = {
   STORE_FAILED: { blame: "infrastructure", hint: "The results database could not be used; records.jsonl is still complete, run `./buslab report` again." },
   STORE_LOCKED: { blame: "infrastructure", hint: "Another process holds the results database; wait for it to end." },
   GENERATION_UNKNOWN: { blame: "subject", hint: "The two generation signs disagree; name the generation with --generation to go on." },
+  INTERRUPTED: { blame: "infrastructure", hint: "Run the command again; what was finished before is reused." },
   INTERNAL: { blame: "infrastructure", hint: "This is a defect of buslab; report it with the lines above." },
 } as const satisfies Record<string, ErrorRow>;
 

@@ -156,7 +156,7 @@ async function answer(machine: Machine, ctx: StepContext, limitMs: number, dead:
 
 async function bootDeath(machine: Machine, death: MachineDeath): Promise<SuiteError> {
   const details = await lastLines(machine);
-  if (machine.endedByUs) return new SuiteError("VM_DIED", "the boot was interrupted");
+  if (machine.endedByUs) return new SuiteError("INTERRUPTED", "the boot was interrupted");
   if (death.kind === "panic" || death.kind === "reset") return new SuiteError("KERNEL_BOOT_FAILED", `the kernel ended while booting: ${death.detail}`, { details });
   return new SuiteError("VM_DIED", `QEMU ended while the guest was booting: ${death.detail}`, { details });
 }

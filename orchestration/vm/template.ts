@@ -6,12 +6,15 @@ import { exec } from "../base/exec.ts";
 import { readFile } from "node:fs/promises";
 import type { Progress, Step } from "../base/progress.ts";
 import type { KernelEvent } from "../record/v1.ts";
-import type { Target } from "../target/target-id.ts";
+import { BUILD_ROWS, type Target } from "../target/target-id.ts";
 import type { Accel } from "./accel.ts";
 import { scanConsole } from "./console/scan.ts";
+import type { Decoder } from "./decode.ts";
 import type { ConnectAgent } from "./guest-agent.ts";
 import { bootToSettled, loadModule, takeTaint, type BusModule, type ModuleParameter } from "./guest-steps.ts";
 import { kernelLine } from "./kernel-line.ts";
+import type { ReleaseProbe } from "./probe.ts";
+import { forgetLeaks } from "./leak-probe.ts";
 import { hardwareKey, type Hardware } from "./qemu/argv.ts";
 import { QemuMachine } from "./qemu/machine.ts";
 import { socketDirOf } from "./run-name.ts";
@@ -53,6 +56,10 @@ export interface Template {
   readonly taint: number;
   /** Parameters of the module that were set after it was loaded. */
   readonly parameters: Readonly<Record<string, ModuleParameter>>;
+  /** What each of its machines is asked before its end. */
+  readonly probes?: readonly ReleaseProbe[];
+  /** Adds file and line to what its kernel reports. */
+  readonly decoder?: Decoder;
   /** Time to make or to check it. */
   readonly readyMs: number;
   /** A running, reseeded machine whose agent answers. @throws VM_START_FAILED | VM_DIED | GUEST_TIMEOUT */
@@ -92,7 +99,7 @@ export async function prepareTemplate(spec: TemplateSpec, ctx: TemplateContext):
   if (module === null) {
     files = await base();
   } else {
-    const key = short(digestJson({ base: baseKey, module: module.key, recipe: MODULE_RECIPE }));
+    const key = short(digestJson({ base: baseKey, module: module.key, recipe: MODULE_RECIPE, ...(looksForLeaks(spec) ? { leaksForgotten: 1 } : {}) }));
     files = await obtainTemplate({
       key,
       title: `template ${spec.target.id} with ${module.name}`,
@@ -119,12 +126,17 @@ export async function prepareTemplate(spec: TemplateSpec, ctx: TemplateContext):
   };
 }
 
+/** Its clones are asked for leaks, and must not be accused of what the boot left. */
+function looksForLeaks(spec: Pick<TemplateSpec, "target">): boolean {
+  return spec.target.build === "debug";
+}
+
 /** The machine that a template is made on. */
 export function hardwareOf(spec: Pick<TemplateSpec, "target" | "kernel" | "accel" | "extraKernelArgs">): Hardware {
   return {
     arch: spec.target.arch,
     accel: spec.accel.kind,
-    memoryMb: spec.target.build === "debug" ? 1024 : 512,
+    memoryMb: BUILD_ROWS[spec.target.build].memoryMb,
     cpus: 1,
     kernel: spec.kernel.image,
     kernelLine: kernelLine(spec.target, spec.extraKernelArgs),
@@ -183,6 +195,10 @@ async function addModule({ spec, ctx, hardware }: Run, module: NonNullable<Templ
   try {
     await machine.resume();
     const { agent, parameters } = await loadModule(machine, module, { limits: spec.limits, connectAgent: ctx.connectAgent, step, ...(ctx.signal === undefined ? {} : { signal: ctx.signal }) });
+    if (looksForLeaks(spec)) {
+      step.update("scanning for leaks of the boot, to be forgotten");
+      await forgetLeaks(agent, spec.limits);
+    }
     const taint = await takeTaint(agent, spec.limits);
     await freeze(machine, dir, spec.limits, step, agent.close);
     return { taint, events: [...base.facts.events, ...scanConsole(await readFile(machine.consoleLog))], parameters };

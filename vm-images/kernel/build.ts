@@ -7,7 +7,7 @@ import { SuiteError } from "../../orchestration/base/errors.ts";
 import { exec, type ExecOptions } from "../../orchestration/base/exec.ts";
 import { cacheDir, ROOT } from "../../orchestration/base/paths.ts";
 import type { Step } from "../../orchestration/base/progress.ts";
-import type { Target } from "../../orchestration/target/target-id.ts";
+import { BUILD_ROWS, type Target } from "../../orchestration/target/target-id.ts";
 import { type Artifact, type Build, type BuildContext, manifests, obtain } from "../cache.ts";
 import { plantBuiltIn, type BuiltIn } from "../module/built-in.ts";
 import { complaints, crossPrefix, versionOf } from "../tools.ts";
@@ -48,7 +48,7 @@ export async function buildKernel(target: Target, spec: KernelSpec, ctx: BuildCo
   const tools = { gcc: await versionOf(`${cross}gcc`, "gcc"), ld: await versionOf(`${cross}ld`, "binutils") };
   await versionOf("ccache", "ccache");
 
-  const subject = [target.arch.id, target.kernel, target.build, ...(builtIn === undefined ? [] : [builtIn.title])].join("/");
+  const subject = [target.arch.id, target.kernel, BUILD_ROWS[target.build].kernel, ...(builtIn === undefined ? [] : [builtIn.title])].join("/");
   const job: Job = { target, source, fragments, cross, subject, ctx, ...(builtIn === undefined ? {} : { builtIn }) };
   const options = { title: `kernel ${subject}`, needsBytes: 1200 * MIB };
   const artifact = await obtain("kernel", { subject, recipe: RECIPE, inputs, tools }, (dir, step) => compile(job, dir, step), options, ctx);

@@ -1,6 +1,7 @@
-import { readdir, rename, rm, stat, utimes } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { copyFile, mkdir, readdir, rename, rm, utimes, stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { digestJson, short } from "../../orchestration/base/digest.ts";
 import { SuiteError } from "../../orchestration/base/errors.ts";
 import { exec } from "../../orchestration/base/exec.ts";
@@ -22,9 +23,22 @@ export interface ModuleArtifact extends Artifact {
   readonly koDebug: string | null;
   /** Its name in `/proc/modules`. */
   readonly name: string;
+  /** What its file names in messages and notes begin with, `fixtures/module`. */
+  readonly label: string;
+  /** What gcov needs to tell lines from counters; null where lines are not counted. */
+  readonly gcov: GcovNotes | null;
+}
+
+export interface GcovNotes {
+  /** Folder of the *.gcno files, as they lie below the module's folder. */
+  readonly notes: string;
+  /** Folder of the counters in the guest, below /sys/kernel/debug/gcov: the path that the objects were compiled at. */
+  readonly guestDir: string;
 }
 
 const RECIPE = 1;
+/** Make variables of a build kind, before those that the caller names. */
+const BUILD_VARIABLES: Readonly<Record<Target["build"], Readonly<Record<string, string>>>> = { plain: {}, debug: {}, cov: { GCOV_PROFILE: "y" } };
 const FORGOTTEN_MS = 24 * 60 * 60 * 1000;
 
 /**
@@ -35,8 +49,9 @@ const FORGOTTEN_MS = 24 * 60 * 60 * 1000;
  * @throws MODULE_BUILD_FAILED with the compiler's lines in the details; MODULE_DIR_INVALID
  */
 export async function buildModule(target: Target, kernel: KernelArtifact, spec: string, ctx: BuildContext): Promise<ModuleArtifact> {
-  const parsed = parseModuleSpec(spec);
-  if (parsed.builtIn) return partOf(kernel);
+  const named = parseModuleSpec(spec);
+  if (named.builtIn) return partOf(kernel);
+  const parsed = { ...named, variables: { ...BUILD_VARIABLES[target.build], ...named.variables } };
   const { variables } = parsed;
   const { dir, label, inputs: own } = await readSources(parsed);
   const cross = crossPrefix(target.arch);
@@ -49,14 +64,22 @@ export async function buildModule(target: Target, kernel: KernelArtifact, spec: 
   const options = { title: `module ${label}${variant}`, needsBytes: 64 * 1024 * 1024, keep: 16 };
   const artifact = await obtain("module", { subject, recipe: RECIPE, inputs, tools }, (out, step) => compile(job, out, step), options, ctx);
   const name = String(artifact.manifest.facts["name"]);
-  return { ...artifact, name, ko: join(artifact.dir, `${name}.ko`), koDebug: join(artifact.dir, `${name}.ko.debug`) };
+  const guestDir = artifact.manifest.facts["gcovDir"];
+  return {
+    ...artifact,
+    name,
+    label,
+    ko: join(artifact.dir, `${name}.ko`),
+    koDebug: join(artifact.dir, `${name}.ko.debug`),
+    gcov: typeof guestDir === "string" ? { notes: join(artifact.dir, "gcov"), guestDir } : null,
+  };
 }
 
 /** The module that a kernel was built with. */
 function partOf(kernel: KernelArtifact): ModuleArtifact {
   const name = kernel.manifest.facts["builtIn"];
   if (typeof name !== "string") throw new Error(`the kernel ${kernel.key} was built without a module in it`);
-  return { ...kernel, kind: "module", because: `part of the kernel, ${kernel.because}`, name, ko: null, koDebug: null };
+  return { ...kernel, kind: "module", because: `part of the kernel, ${kernel.because}`, name, label: name, ko: null, koDebug: null, gcov: null };
 }
 
 interface Job {
@@ -92,12 +115,16 @@ async function compile(job: Job, out: string, step: Step): Promise<Build> {
   const strip = await requireProgram(`${job.cross}strip`, "binutils");
   await exec([strip, "--strip-debug", "-o", join(out, `${name}.ko`), join(module, ko)]);
   await rename(join(module, ko), join(out, `${name}.ko.debug`));
-  return { outputs: [`${name}.ko`, `${name}.ko.debug`], facts: { name, release: job.kernel.release } };
+  const outputs = [`${name}.ko`, `${name}.ko.debug`];
+  const facts = { name, release: job.kernel.release };
+  if (job.variables["GCOV_PROFILE"] !== "y") return { outputs, facts };
+  await keepNotes(module, join(out, "gcov"));
+  return { outputs: [...outputs, "gcov"], facts: { ...facts, gcovDir: module } };
 }
 
 async function make(job: Job, work: string, module: string, step: Step): Promise<void> {
   // Names in messages and debug information are those of the repository, wherever the copy lies.
-  const maps = [`${module}/=${job.label}/`, `${work}/=fixtures/`].flatMap((map) => [`-fmacro-prefix-map=${map}`, `-fdebug-prefix-map=${map}`]);
+  const maps = [`${module}/=${job.label}/`, `${work}/=fixtures/`].flatMap((map) => [`-fmacro-prefix-map=${map}`, `-fdebug-prefix-map=${map}`, ...(job.variables["GCOV_PROFILE"] === "y" ? [`-fprofile-prefix-map=${map}`] : [])]);
   const variables = Object.entries(job.variables).map(([name, value]) => `${name}=${value}`);
   let done = 0;
   const result = await exec(
@@ -119,6 +146,16 @@ async function make(job: Job, work: string, module: string, step: Step): Promise
   throw new SuiteError("MODULE_BUILD_FAILED", `${job.label} does not build against Linux ${job.kernel.release}: ${lines[0] ?? "make failed"}`, {
     details: lines.length > 0 ? lines.join("\n") : result.stderr.split("\n").slice(-40).join("\n"),
   });
+}
+
+/** The notes of every object that still has its source, and the sources that they speak of. */
+async function keepNotes(module: string, to: string): Promise<void> {
+  for (const path of await readdir(module, { recursive: true })) {
+    const wanted = path.endsWith(".gcno") ? existsSync(join(module, path.replace(/gcno$/, "c"))) : /(?<!\.mod)\.[ch]$/.test(path);
+    if (!wanted) continue;
+    await mkdir(dirname(join(to, path)), { recursive: true });
+    await copyFile(join(module, path), join(to, path));
+  }
 }
 
 /** Work folders of modules nobody built for a day; a module tried once must not stay for ever. */

@@ -7,8 +7,8 @@ import type { ModuleSpec } from "./spec.ts";
 
 /** The only header a module takes from here; every other file is its own. */
 export const HEADER = "fixtures/abi/kdbus.h";
-/** What an earlier build in the caller's folder may have left; never an input. */
-export const LEFTOVER = /(^|\/)(\.[^/]*|[^/]*\.(ko|o|a|mod|mod\.c|cmd|symvers|order|gcno|gcda))$/;
+/** What an earlier build in the caller's folder may have left, and the words on lines that are not run; never an input. */
+export const LEFTOVER = /(^|\/)(\.[^/]*|coverage-reasons\.json|[^/]*\.(ko|o|a|mod|mod\.c|cmd|symvers|order|gcno|gcda))$/;
 
 /** A module's folder, read and found to be one. */
 export interface ModuleSources {

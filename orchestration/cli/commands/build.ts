@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { Command } from "commander";
 import { SuiteError } from "../../base/errors.ts";
-import { exitCodeFor } from "../../base/exit-codes.ts";
+import { exitCodeOf } from "../../base/exit-codes.ts";
 import { homeDir } from "../../base/paths.ts";
 import { print, printError, printJson } from "../output.ts";
 import { ConsoleProgress } from "../progress.ts";
@@ -27,7 +27,7 @@ export const build = withTargets(new Command("build"))
     for (const [id, built] of results) {
       if (built instanceof SuiteError) {
         printError(built, false);
-        process.exitCode = exitCodeFor(built.blame);
+        process.exitCode = exitCodeOf(built);
       } else if (options.json !== true) {
         print(id);
         for (const artifact of artifactsOf(built)) print(`  ${artifact.kind.padEnd(7)} ${artifact.state}, because ${artifact.because} (${artifact.dir})`);

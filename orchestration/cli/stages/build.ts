@@ -18,7 +18,7 @@ import { installPackages, missingPackages } from "../../../vm-images/host-packag
 import { asSuiteError, type SuiteError } from "../../base/errors.ts";
 import { ROOT } from "../../base/paths.ts";
 import type { Progress } from "../../base/progress.ts";
-import type { Target, TargetId } from "../../target/target-id.ts";
+import { kernelTarget, type Target, type TargetId } from "../../target/target-id.ts";
 
 /** All that one target is made of. */
 export interface Built {
@@ -83,7 +83,7 @@ async function buildTarget(target: Target, options: BuildOptions): Promise<Built
     buildAgent(target.arch, ctx).then(async (agent) => ({ agent, image: await buildImage(target, agent, ctx) })),
   );
   const module = await buildModule(target, kernel, options.moduleDir, ctx);
-  const trouble = await buildModule(target, kernel, TROUBLE_MODULE, ctx);
+  const trouble = await buildModule(kernelTarget(target), kernel, TROUBLE_MODULE, ctx);
   const built = { target, kernel, module, trouble, ...agentAndImage, durationMs: performance.now() - started };
   await copyManifests(built, options.dir);
   return built;
