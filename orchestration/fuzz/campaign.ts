@@ -121,11 +121,11 @@ export class Campaign {
       const batch = { first: this.#next, count: this.#count, corpus: this.#options.guided ? this.#corpus : new Uint8Array() };
       this.#next += batch.count;
       batches.push(batch);
-      return this.#batch(machine, batch);
+      return await this.#batch(machine, batch);
     };
     while (!this.#over() && performance.now() < until) {
       const finding = await step();
-      if (finding !== undefined) return found(finding);
+      if (finding !== undefined) return await found(finding);
     }
     if (!machine.abilities.kmemleak || this.#ctx.signal.aborted || batches.length === 0) return undefined;
     this.totals.leakScans += 1;
@@ -133,8 +133,8 @@ export class Campaign {
     const leak = await machine.leaks(async () => {
       late = await step(); // the time kmemleak wants between two scans is not lost
     });
-    if (late !== undefined) return found(late);
-    return leak === undefined ? undefined : found({ event: leak, mark: undefined, death: null });
+    if (late !== undefined) return await found(late);
+    return leak === undefined ? undefined : await found({ event: leak, mark: undefined, death: null });
   }
 
   async #batch(machine: FuzzMachine, batch: Batch): Promise<BatchResult["finding"]> {
@@ -176,7 +176,7 @@ export class Campaign {
   async #learn(machine: FuzzMachine, stats: BatchStats): Promise<void> {
     const seen = await machine.agent.readFile(GUEST.seen);
     if (this.#seen.length !== seen.length) this.#seen = seen;
-    else seen.forEach((byte, n) => ((this.#seen as Uint8Array)[n] = (this.#seen[n] ?? 0) | byte));
+    else this.#seen = seen.map((byte, n) => byte | (this.#seen[n] ?? 0));
     this.totals.edges = Math.max(this.totals.edges, stats.edges);
     this.totals.blocks = Math.max(this.totals.blocks, stats.blocks);
     if (stats.fresh > 0) {

@@ -29,6 +29,8 @@ export interface TemplateSpec {
   readonly limits: Limits;
   /** Further words of the boot line. */
   readonly extraKernelArgs?: readonly string[];
+  /** Default: 1, so that tests see the same order each time. */
+  readonly cpus?: number;
 }
 
 export interface TemplateContext {
@@ -120,12 +122,12 @@ export async function prepareTemplate(spec: TemplateSpec, ctx: TemplateContext):
 }
 
 /** The machine that a template is made on. */
-export function hardwareOf(spec: Pick<TemplateSpec, "target" | "kernel" | "accel" | "extraKernelArgs">): Hardware {
+export function hardwareOf(spec: Pick<TemplateSpec, "target" | "kernel" | "accel" | "extraKernelArgs" | "cpus">): Hardware {
   return {
     arch: spec.target.arch,
     accel: spec.accel.kind,
     memoryMb: spec.target.build === "debug" ? 1024 : 512,
-    cpus: 1,
+    cpus: spec.cpus ?? 1,
     kernel: spec.kernel.image,
     kernelLine: kernelLine(spec.target, spec.extraKernelArgs),
   };

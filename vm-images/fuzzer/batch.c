@@ -158,7 +158,8 @@ static bool prepare(void)
 
 static void print_tally(void)
 {
-	printf("\"late\":%u,\"injected\":%u,\"heldFaults\":%u,\"commands\":{", late, tally->injected, tally->held_faults);
+	printf("\"late\":%u,\"injected\":%u,\"heldFaults\":%u,\"commands\":{", late, tally->injected,
+	       tally->held_faults);
 	for (int i = 0; i < CMD_COUNT; i++)
 		printf("%s\"%s\":[%u,%u]", i ? "," : "", commands[i].name, tally->tried[i], tally->done[i]);
 	printf("},\"ops\":[");
@@ -209,7 +210,8 @@ int batch_run(const struct batch *batch)
 		coverage_store(batch->seen);
 	coverage_count(&edges, &blocks);
 	printf("{\"executed\":%llu,\"ms\":%ld,\"stuck\":%s,\"covered\":%s,\"fresh\":%u,\"edges\":%u,\"blocks\":%u,",
-	       (unsigned long long)done, now_ms() - began, alive ? "false" : "true", covered ? "true" : "false", fresh, edges, blocks);
+	       (unsigned long long)done, now_ms() - began, alive ? "false" : "true", covered ? "true" : "false", fresh,
+		edges, blocks);
 	print_tally();
 	printf("}\n");
 	return 0;
@@ -259,8 +261,9 @@ int batch_setup(void)
 	};
 
 	printf("{\"faults\":%s,\"kcov\":%s,\"kmemleak\":%s}\n", access("/proc/self/fail-nth", W_OK) ? "false" : "true",
-	       access("/sys/kernel/debug/kcov", F_OK) ? "false" : "true", access("/sys/kernel/debug/kmemleak", F_OK) ? "false" : "true");
-	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+	       access("/sys/kernel/debug/kcov", F_OK) ? "false" : "true", access("/sys/kernel/debug/kmemleak", F_OK) ?
+		"false" : "true");
+	for (size_t i = 0; i < ARRAY_SIZE(settings); i++)
 		if (!write_text(settings[i][0], settings[i][1]) && access(settings[i][0], F_OK) == 0)
 			fprintf(stderr, "fuzzer: %s cannot be written: %s\n", settings[i][0], strerror(errno));
 	return 0;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Commands that should succeed, one builder a command. */
 #include "command.h"
+#include "items.h"
 
 #include <kdbus.h>
 #include <string.h>
 
-#define ROW(_name, _struct)	[CMD_ ## _name] = { #_name, KDBUS_CMD_ ## _name, sizeof(struct _struct) }
+#define ROW(_name, _struct) \
+	[CMD_ ## _name] = { #_name, KDBUS_CMD_ ## _name, sizeof(struct _struct) }
 const struct command_row commands[CMD_COUNT] = {
 	ROW(BUS_MAKE, kdbus_cmd),
 	ROW(ENDPOINT_MAKE, kdbus_cmd),
@@ -26,106 +28,11 @@ const struct command_row commands[CMD_COUNT] = {
 };
 
 #define BLOOM_BYTES	64
+#define MSG_AT(_msg, _field)	((uint16_t)((_msg) + offsetof(struct kdbus_msg, _field)))
 static const char *const names[] = { "f.a", "f.a", "f.b", "fuzz.one", "fuzz.two", "fuzz.one.longer-name.x" };
-static const uint32_t pool_pages[] = { 1, 1, 2, 4, 16, 256 };
-static const uint32_t payload_sizes[] = { 0, 1, 7, 8, 64, 100, 4095, 4096, 4097, 20000, 65536, 300000 };
-
-static void set64(struct call *call, uint16_t at, uint64_t value)
-{
-	memcpy(call->data + at, &value, 8); /* every architecture here is little endian */
-}
-
-void put_number(struct call *call, uint64_t value, unsigned int bytes)
-{
-	if (call->bytes + bytes > MAX_DATA)
-		return;
-	memcpy(call->data + call->bytes, &value, bytes);
-	call->bytes = (uint16_t)(call->bytes + bytes);
-}
-
-void put_patch(struct call *call, uint16_t at, uint8_t kind, uint8_t slot, int32_t add)
-{
-	if (call->patches < MAX_PATCHES)
-		call->patch[call->patches++] = (struct patch){ .at = at, .kind = kind, .slot = slot, .add = add };
-}
-
-static void put_fixed(struct call *call, uint16_t bytes)
-{
-	memset(call->data + call->bytes, 0, bytes);
-	call->bytes = (uint16_t)(call->bytes + bytes);
-}
-
-/* Payload follows; then item_end() with what this returned. */
-static uint16_t item_begin(struct call *call, uint64_t type)
-{
-	uint16_t at = call->bytes;
-
-	put_number(call, 0, 8);
-	put_number(call, type, 8);
-	return at;
-}
-
-static void item_end(struct call *call, uint16_t at)
-{
-	if (call->bytes >= at + 16)
-		set64(call, at, (uint64_t)(call->bytes - at));
-	while (call->bytes % 8 && call->bytes < MAX_DATA)
-		put_number(call, 0, 1);
-}
-
-static void put_bytes(struct call *call, const void *bytes, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		put_number(call, ((const uint8_t *)bytes)[i], 1);
-}
-
-static void item_string(struct call *call, uint64_t type, const char *text)
-{
-	uint16_t at = item_begin(call, type);
-
-	put_bytes(call, text, strlen(text) + 1);
-	item_end(call, at);
-}
-
-static void item_words(struct call *call, uint64_t type, unsigned int count, const uint64_t *words)
-{
-	uint16_t at = item_begin(call, type);
-
-	for (unsigned int i = 0; i < count; i++)
-		put_number(call, words[i], 8);
-	item_end(call, at);
-}
-
-static void item_bloom(struct call *call, uint64_t type, struct rng *rng, unsigned int bytes, bool generation)
-{
-	uint16_t at = item_begin(call, type);
-
-	if (generation)
-		put_number(call, rng_below(rng, 3), 8);
-	for (unsigned int i = 0; i < bytes; i += 8)
-		put_number(call, rng_one_in(rng, 2) ? 0 : rng_one_in(rng, 2) ? ~0ULL : rng_next(rng), 8);
-	item_end(call, at);
-}
-
-static void owned_name(struct call *call, uint64_t type, uint32_t uid, const char *prefix, uint32_t n)
-{
-	char text[32];
-	size_t length = 0;
-	char digits[12];
-	int d = 0;
-
-	do {
-		digits[d++] = (char)('0' + uid % 10);
-	} while ((uid /= 10));
-	while (d)
-		text[length++] = digits[--d];
-	text[length++] = '-';
-	while (*prefix)
-		text[length++] = *prefix++;
-	text[length++] = (char)('0' + n);
-	text[length] = 0;
-	item_string(call, type, text);
-}
+static const uint32_t pool_pages[] = { 1, 2, 16, 16, 64, 64, 256, 1024 };
+static const uint32_t payload_sizes[] = { 0, 1, 7, 8, 8, 64, 64, 100, 100, 1000, 4095, 4096, 4097, 20000, 65536,
+	300000 };
 
 static uint64_t attach_flags(struct rng *rng)
 {
@@ -141,7 +48,8 @@ static void policy_items(struct call *call, struct rng *rng, unsigned int most_n
 	while (n--) {
 		item_string(call, KDBUS_ITEM_NAME, rng_one_in(rng, 5) ? "fuzz.*" : RNG_PICK(rng, names));
 		for (unsigned int k = rng_below(rng, 4); k; k--) {
-			uint64_t access[3] = { 1 + rng_below(rng, 3), rng_below(rng, 3), rng_one_in(rng, 2) ? 1000 : rng_below(rng, 2) };
+			uint64_t access[3] = { 1 + rng_below(rng, 3), rng_below(rng, 3), rng_one_in(rng, 2) ? 1000 :
+				rng_below(rng, 2) };
 
 			item_words(call, KDBUS_ITEM_POLICY_ACCESS, 3, access);
 		}
@@ -153,7 +61,7 @@ static void build_hello(struct call *call, struct rng *rng, const struct model *
 	uint64_t flags = rng_one_in(rng, 4) ? 0 : KDBUS_HELLO_ACCEPT_FD;
 	uint64_t words[8];
 
-	switch (rng_below(rng, 8)) {
+	switch (rng_below(rng, 12)) {
 	case 0:
 		flags |= KDBUS_HELLO_ACTIVATOR;
 		break;
@@ -193,37 +101,41 @@ static void build_hello(struct call *call, struct rng *rng, const struct model *
 
 static void payload_items(struct call *call, struct rng *rng, const struct model *model)
 {
-	static const uint8_t zones[] = {
-		ZONE_PLAIN, ZONE_PLAIN, ZONE_PLAIN, ZONE_PLAIN, ZONE_HELD, ZONE_NONE, ZONE_SHARED, ZONE_RACE, ZONE_KERNEL, ZONE_HOLE,
-	};
+	static const uint8_t odd_zones[] = { ZONE_HELD, ZONE_HELD, ZONE_NONE, ZONE_SHARED, ZONE_SHARED, ZONE_RACE,
+		ZONE_KERNEL, ZONE_HOLE };
 	unsigned int vecs = rng_one_in(rng, 12) ? rng_below(rng, 20) : rng_below(rng, 4);
-	unsigned int memfds = rng_one_in(rng, 3) ? 1 + rng_below(rng, 2) : 0;
+	unsigned int memfds = rng_one_in(rng, 4) && model_has(model, KIND(MEMFD)) ? 1 + rng_below(rng, 2) : 0;
+	bool odd = rng_one_in(rng, 4);
 	uint16_t at;
 
 	while (vecs--) {
 		uint64_t vec[2] = { RNG_PICK(rng, payload_sizes), 0 };
-		uint8_t zone = RNG_PICK(rng, zones);
+		uint8_t zone = odd && rng_one_in(rng, 2) ? RNG_PICK(rng, odd_zones) : ZONE_PLAIN;
 
 		at = call->bytes;
 		item_words(call, KDBUS_ITEM_PAYLOAD_VEC, 2, vec);
 		if (rng_one_in(rng, 12))
-			put_patch(call, (uint16_t)(at + 24), PATCH_POOL, model_find(model, rng, KINDS_CONN), (int32_t)rng_below(rng, 8192));
+			put_patch(call, (uint16_t)(at + 24), PATCH_POOL, model_find(model, rng, KINDS_CONN),
+				  (int32_t)rng_below(rng, 8192));
 		else if (!rng_one_in(rng, 8))
 			put_patch(call, (uint16_t)(at + 24), PATCH_ZONE, zone, (int32_t)rng_below(rng, 12000));
 	}
 	while (memfds--) {
-		uint64_t memfd[3] = { rng_one_in(rng, 3) ? 100 : 0, rng_one_in(rng, 3) ? 4096 : 1 + rng_below(rng, 64), 0 };
+		uint64_t memfd[3] = { rng_one_in(rng, 3) ? 100 : 0, rng_one_in(rng, 3) ? 4096 : 1 + rng_below(rng, 64),
+			0 };
 
 		at = call->bytes;
 		item_words(call, KDBUS_ITEM_PAYLOAD_MEMFD, 3, memfd);
-		put_patch(call, (uint16_t)(at + 32), PATCH_FD, model_find(model, rng, rng_one_in(rng, 8) ? KINDS_ANY : KIND(MEMFD)), 0);
+		put_patch(call, (uint16_t)(at + 32), PATCH_FD, model_find(model, rng, rng_one_in(rng, 8) ? KINDS_ANY :
+									  KIND(MEMFD)), 0);
 	}
-	if (rng_one_in(rng, 3)) {
+	if (rng_one_in(rng, 4) && model_has(model, KIND(OTHER) | KIND(MEMFD) | KIND(EPOLL))) {
 		unsigned int fds = rng_one_in(rng, 8) ? 1 + rng_below(rng, 18) : 1 + rng_below(rng, 3);
 
 		at = item_begin(call, KDBUS_ITEM_FDS);
 		while (fds--) {
-			put_patch(call, call->bytes, PATCH_FD, model_find(model, rng, rng_one_in(rng, 3) ? KINDS_ANY : KIND(OTHER) | KIND(MEMFD) | KIND(EPOLL)), 0);
+			put_patch(call, call->bytes, PATCH_FD, model_find(model, rng, rng_one_in(rng, 5) ? KINDS_ANY :
+									  KIND(OTHER) | KIND(MEMFD) | KIND(EPOLL)), 0);
 			put_number(call, 0, 4);
 		}
 		item_end(call, at);
@@ -232,7 +144,7 @@ static void payload_items(struct call *call, struct rng *rng, const struct model
 
 static void build_send(struct call *call, struct rng *rng, const struct model *model)
 {
-	uint8_t peer = model_find(model, rng, KINDS_CONN);
+	uint8_t peer = model_find(model, rng, rng_one_in(rng, 10) ? KINDS_CONN : KIND(CONN));
 	uint64_t flags = 0;
 	uint16_t msg;
 
@@ -247,20 +159,22 @@ static void build_send(struct call *call, struct rng *rng, const struct model *m
 	set64(call, 0, msg);
 	put_patch(call, offsetof(struct kdbus_cmd_send, msg_address), PATCH_DATA, 0, msg);
 	put_fixed(call, sizeof(struct kdbus_msg));
-	set64(call, (uint16_t)(msg + offsetof(struct kdbus_msg, payload_type)), KDBUS_PAYLOAD_DBUS);
-	set64(call, (uint16_t)(msg + offsetof(struct kdbus_msg, cookie)), 1 + rng_below(rng, 6));
+	set64(call, MSG_AT(msg, payload_type), KDBUS_PAYLOAD_DBUS);
+	set64(call, MSG_AT(msg, cookie), 1 + rng_below(rng, 6));
 	if (rng_one_in(rng, 3))
-		set64(call, (uint16_t)(msg + offsetof(struct kdbus_msg, priority)), (uint64_t)((int64_t)rng_below(rng, 5) - 2));
+		set64(call, MSG_AT(msg, priority), (uint64_t)((int64_t)rng_below(rng, 5) - 2));
 
-	switch (rng_below(rng, 6)) {
+	switch (rng_below(rng, 8)) {
 	case 0: /* to everybody */
 		flags |= KDBUS_MSG_SIGNAL;
-		set64(call, (uint16_t)(msg + offsetof(struct kdbus_msg, dst_id)), KDBUS_DST_ID_BROADCAST);
+		set64(call, MSG_AT(msg, dst_id), KDBUS_DST_ID_BROADCAST);
 		item_bloom(call, KDBUS_ITEM_BLOOM_FILTER, rng, BLOOM_BYTES, true);
 		break;
 	case 1: /* an answer */
-		put_patch(call, (uint16_t)(msg + offsetof(struct kdbus_msg, dst_id)), PATCH_SENDER, (uint8_t)call->arg[0], 0);
-		put_patch(call, (uint16_t)(msg + offsetof(struct kdbus_msg, cookie_reply)), PATCH_COOKIE, (uint8_t)call->arg[0], 0);
+		put_patch(call, MSG_AT(msg, dst_id), PATCH_SENDER,
+			  (uint8_t)call->arg[0], 0);
+		put_patch(call, MSG_AT(msg, cookie_reply), PATCH_COOKIE,
+			  (uint8_t)call->arg[0], 0);
 		break;
 	case 2: /* to the owner of a name */
 		item_string(call, KDBUS_ITEM_DST_NAME, RNG_PICK(rng, names));
@@ -269,21 +183,22 @@ static void build_send(struct call *call, struct rng *rng, const struct model *m
 		break;
 	case 3:
 		flags |= KDBUS_MSG_SIGNAL;
-		put_patch(call, (uint16_t)(msg + offsetof(struct kdbus_msg, dst_id)), PATCH_ID, peer, 0);
+		put_patch(call, MSG_AT(msg, dst_id), PATCH_ID, peer, 0);
 		if (rng_one_in(rng, 2))
 			item_bloom(call, KDBUS_ITEM_BLOOM_FILTER, rng, BLOOM_BYTES, true);
 		break;
 	default:
-		put_patch(call, (uint16_t)(msg + offsetof(struct kdbus_msg, dst_id)), PATCH_ID, peer, 0);
+		put_patch(call, MSG_AT(msg, dst_id), PATCH_ID, peer, 0);
 	}
 	if (!(flags & KDBUS_MSG_SIGNAL) && rng_one_in(rng, 3)) {
 		flags |= KDBUS_MSG_EXPECT_REPLY;
-		put_patch(call, (uint16_t)(msg + offsetof(struct kdbus_msg, timeout_ns)), PATCH_TIME, 0, (int32_t)rng_below(rng, 40000));
+		put_patch(call, MSG_AT(msg, timeout_ns), PATCH_TIME, 0,
+			  (int32_t)rng_below(rng, 40000));
 		if (rng_one_in(rng, 2))
 			set64(call, offsetof(struct kdbus_cmd_send, flags), KDBUS_SEND_SYNC_REPLY);
 	}
 	payload_items(call, rng, model);
-	set64(call, (uint16_t)(msg + offsetof(struct kdbus_msg, flags)), flags);
+	set64(call, MSG_AT(msg, flags), flags);
 	set64(call, msg, (uint64_t)(call->bytes - msg));
 }
 
@@ -326,13 +241,14 @@ static void match_items(struct call *call, struct rng *rng, const struct model *
 /* Everything of the command but its size. */
 static void build_body(struct call *call, enum command command, struct rng *rng, const struct model *model)
 {
-	const uint64_t bloom[2] = { rng_one_in(rng, 10) ? 8u << rng_below(rng, 8) : BLOOM_BYTES, 1 + rng_below(rng, 3) };
+	const uint64_t bloom[2] = { rng_one_in(rng, 10) ? 8u << rng_below(rng, 8) : BLOOM_BYTES, 1 + rng_below(rng,
+													       3) };
 	uint64_t flags;
 
 	switch (command) {
 	case CMD_BUS_MAKE:
 		set64(call, 8, rng_below(rng, 4));
-		owned_name(call, KDBUS_ITEM_MAKE_NAME, model->uid, "f", model->buses ? rng_below(rng, 2) : 0);
+		item_owned_name(call, KDBUS_ITEM_MAKE_NAME, model->uid, "f", model->buses ? rng_below(rng, 2) : 0);
 		item_words(call, KDBUS_ITEM_BLOOM_PARAMETER, 2, bloom);
 		if (rng_one_in(rng, 4)) {
 			flags = attach_flags(rng);
@@ -341,7 +257,7 @@ static void build_body(struct call *call, enum command command, struct rng *rng,
 		break;
 	case CMD_ENDPOINT_MAKE:
 		set64(call, 8, rng_below(rng, 4));
-		owned_name(call, KDBUS_ITEM_MAKE_NAME, model->uid, "e", rng_below(rng, 2));
+		item_owned_name(call, KDBUS_ITEM_MAKE_NAME, model->uid, "e", rng_below(rng, 2));
 		break;
 	case CMD_ENDPOINT_UPDATE:
 		policy_items(call, rng, 4);
@@ -358,14 +274,16 @@ static void build_body(struct call *call, enum command command, struct rng *rng,
 		policy_items(call, rng, 1);
 		break;
 	case CMD_FREE:
-		put_patch(call, offsetof(struct kdbus_cmd_free, offset), PATCH_OFFSET, (uint8_t)call->arg[0], rng_one_in(rng, 10) ? 8 : 0);
+		put_patch(call, offsetof(struct kdbus_cmd_free, offset), PATCH_OFFSET, (uint8_t)call->arg[0],
+			  rng_one_in(rng, 10) ? 8 : 0);
 		break;
 	case CMD_CONN_INFO:
 		set64(call, offsetof(struct kdbus_cmd_info, attach_flags), attach_flags(rng));
 		if (rng_one_in(rng, 3))
 			item_string(call, KDBUS_ITEM_NAME, RNG_PICK(rng, names));
 		else
-			put_patch(call, offsetof(struct kdbus_cmd_info, id), PATCH_ID, model_find(model, rng, KINDS_CONN), 0);
+			put_patch(call, offsetof(struct kdbus_cmd_info, id), PATCH_ID, model_find(model, rng,
+												  KINDS_CONN), 0);
 		break;
 	case CMD_BUS_CREATOR_INFO:
 		set64(call, offsetof(struct kdbus_cmd_info, attach_flags), attach_flags(rng));

@@ -7,7 +7,8 @@
 
 /* Commands by the number that programs use. */
 enum command {
-	CMD_BUS_MAKE, CMD_ENDPOINT_MAKE, CMD_ENDPOINT_UPDATE, CMD_HELLO, CMD_UPDATE, CMD_BYEBYE, CMD_FREE, CMD_CONN_INFO,
+	CMD_BUS_MAKE, CMD_ENDPOINT_MAKE, CMD_ENDPOINT_UPDATE, CMD_HELLO, CMD_UPDATE, CMD_BYEBYE, CMD_FREE,
+		CMD_CONN_INFO,
 	CMD_BUS_CREATOR_INFO, CMD_LIST, CMD_SEND, CMD_RECV, CMD_NAME_ACQUIRE, CMD_NAME_RELEASE, CMD_MATCH_ADD,
 	CMD_MATCH_REMOVE, CMD_COUNT,
 };
@@ -31,8 +32,11 @@ struct model {
 	uint8_t mapped[SLOTS];
 	uint32_t uid;
 	uint8_t buses;
+	/* commands are seldom broken: deep states want many good ones in a row */
+	bool mild;
 };
 
+bool model_has(const struct model *model, uint32_t kinds);
 uint8_t model_find(const struct model *model, struct rng *rng, uint32_t kinds);
 #define KIND(_name)	(1u << SLOT_ ## _name)
 #define KINDS_CONN	(KIND(CONN) | KIND(ACTIVATOR) | KIND(HOLDER) | KIND(MONITOR))

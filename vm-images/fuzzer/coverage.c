@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #define ENTRIES		(32u << 10)
-#define EDGE_BITS	(1u << 18)
-#define BLOCK_BITS	(1u << 21)
+#define EDGE_BITS	0x40000u
+#define BLOCK_BITS	0x200000u
 
 static struct {
 	int fd;

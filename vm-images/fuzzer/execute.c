@@ -23,9 +23,9 @@
 #include <unistd.h>
 
 /* A call that blocks is interrupted after this long. */
-#define TICK_NS		20000000L
-/* What the other threads get to end when the main thread is done. */
-#define JOIN_TURNS	20
+#define TICK_NS		10000000L
+/* What other threads get to finish, in milliseconds; one that once did not gets no more until it moved. */
+#define JOIN_TURNS	8
 
 struct session session;
 
@@ -33,6 +33,7 @@ static struct {
 	uint16_t queue[MAX_CALLS];
 	uint16_t length;
 	atomic_uint done;
+	unsigned int blocked_at;
 	sem_t work;
 	int fail_fd;
 } workers[THREADS];
@@ -169,7 +170,8 @@ static long bus_ioctl(uint16_t index, const struct call *call, unsigned int thre
 	for (int n = call->flags & CALL_REPEAT ? 16 : call->flags & CALL_TWICE ? 2 : 1; n; n--) {
 		if (call->fail)
 			arm(thread, call->fail);
-		result = ioctl(atomic_load(&slot->fd), command < CMD_COUNT ? commands[command].number : call->arg[2], address);
+		result = ioctl(atomic_load(&slot->fd), command < CMD_COUNT ? commands[command].number : call->arg[2],
+			       address);
 		if (result < 0)
 			result = -errno;
 		if (call->fail)
@@ -203,7 +205,8 @@ long call_execute(uint16_t index, unsigned int thread)
 	if (result < 0)
 		atomic_fetch_add(&session.tally->failed[call->op], 1);
 	if (session.verbose)
-		dprintf(2, "%u: thread %u = %ld%s%s\n", index, thread, result, result < 0 ? " " : "", result < 0 ? strerror((int)-result) : "");
+		dprintf(2, "%u: thread %u = %ld%s%s\n", index, thread, result, result < 0 ? " " : "", result < 0 ?
+			strerror((int)-result) : "");
 	return result;
 }
 
@@ -244,18 +247,27 @@ static void *work(void *number)
 	return NULL;
 }
 
-static bool all_done(void)
+static bool waits_for(int i)
 {
-	for (int i = 1; i < THREADS; i++)
-		if (atomic_load(&workers[i].done) < workers[i].length)
-			return false;
-	return true;
+	unsigned int done = atomic_load(&workers[i].done);
+
+	return done < workers[i].length && done + 1 != workers[i].blocked_at;
 }
 
 static void join(void)
 {
-	for (int turn = 0; turn < JOIN_TURNS && !all_done(); turn++)
-		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	for (int turn = 0; turn < JOIN_TURNS; turn++) {
+		bool any = false;
+
+		for (int i = 1; i < THREADS; i++)
+			any |= waits_for(i);
+		if (!any)
+			return;
+		nanosleep(&(struct timespec){ .tv_nsec = turn ? 1000000 : 100000 }, NULL);
+	}
+	for (int i = 1; i < THREADS; i++)
+		if (waits_for(i))
+			workers[i].blocked_at = atomic_load(&workers[i].done) + 1;
 }
 
 static void on_tick(int number)
@@ -300,10 +312,11 @@ static void enter_sandbox(uint8_t sandbox)
 	}
 }
 
-_Noreturn void session_run(const struct program *program, struct tally *tally, bool verbose)
+void session_run(const struct program *program, struct tally *tally, bool verbose)
 {
 	struct sigaction tick = { .sa_handler = on_tick }, fault = { .sa_handler = on_fault };
 	bool threads[THREADS] = { true };
+	pthread_attr_t attr;
 	pthread_t thread;
 
 	session.program = program;
@@ -318,6 +331,8 @@ _Noreturn void session_run(const struct program *program, struct tally *tally, b
 	sigaction(SIGBUS, &fault, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 128 << 10);
 	memory_init(program);
 	enter_sandbox(program->sandbox);
 	memory_threads(program);
@@ -325,7 +340,7 @@ _Noreturn void session_run(const struct program *program, struct tally *tally, b
 		threads[program->call[i].thread] = true;
 	for (unsigned int i = 1; i < THREADS; i++) {
 		sem_init(&workers[i].work, 0, 0);
-		if (threads[i] && pthread_create(&thread, NULL, work, (void *)(uintptr_t)i))
+		if (threads[i] && pthread_create(&thread, &attr, work, (void *)(uintptr_t)i))
 			_exit(2);
 	}
 	start_thread(0);

@@ -9,16 +9,20 @@ static const struct {
 	uint8_t op;
 	uint8_t weight;
 } weights[] = {
-	{ OP_IOCTL, 120 }, { OP_OPEN, 8 }, { OP_CLOSE, 8 }, { OP_DUP, 4 }, { OP_MMAP, 8 }, { OP_MUNMAP, 3 }, { OP_MPROTECT, 2 },
-	{ OP_MADVISE, 2 }, { OP_TOUCH, 5 }, { OP_POLL, 6 }, { OP_MAKEFD, 10 }, { OP_SCM, 5 }, { OP_EPOLL, 4 }, { OP_URING, 3 },
-	{ OP_MEMFD, 5 }, { OP_FORK, 5 }, { OP_KILL, 2 }, { OP_SETID, 2 }, { OP_NODE, 6 }, { OP_MOUNT, 2 }, { OP_SLEEP, 3 },
+	{ OP_IOCTL, 120 }, { OP_OPEN, 8 }, { OP_CLOSE, 5 }, { OP_DUP, 4 }, { OP_MMAP, 8 }, { OP_MUNMAP, 3 },
+		{ OP_MPROTECT, 2 },
+	{ OP_MADVISE, 2 }, { OP_TOUCH, 5 }, { OP_POLL, 6 }, { OP_MAKEFD, 10 }, { OP_SCM, 5 }, { OP_EPOLL, 4 },
+		{ OP_URING, 3 },
+	{ OP_MEMFD, 5 }, { OP_FORK, 5 }, { OP_KILL, 2 }, { OP_SETID, 2 }, { OP_NODE, 6 }, { OP_MOUNT, 1 }, { OP_SLEEP,
+		3 },
 	{ OP_PROC, 3 }, { OP_UNMAP_DATA, 3 },
 };
 
 /* How often a command is taken: sending and receiving is most of what a bus does. */
 static const uint8_t command_weights[CMD_COUNT] = {
 	[CMD_BUS_MAKE] = 3, [CMD_ENDPOINT_MAKE] = 4, [CMD_ENDPOINT_UPDATE] = 4, [CMD_HELLO] = 10, [CMD_UPDATE] = 5,
-	[CMD_BYEBYE] = 3, [CMD_FREE] = 14, [CMD_CONN_INFO] = 6, [CMD_BUS_CREATOR_INFO] = 3, [CMD_LIST] = 6, [CMD_SEND] = 40,
+	[CMD_BYEBYE] = 3, [CMD_FREE] = 14, [CMD_CONN_INFO] = 6, [CMD_BUS_CREATOR_INFO] = 3, [CMD_LIST] = 6,
+		[CMD_SEND] = 40,
 	[CMD_RECV] = 24, [CMD_NAME_ACQUIRE] = 9, [CMD_NAME_RELEASE] = 6, [CMD_MATCH_ADD] = 12, [CMD_MATCH_REMOVE] = 4,
 };
 
@@ -33,6 +37,14 @@ static const uint32_t command_kinds[CMD_COUNT] = {
 };
 
 static const uint8_t path_bytes[] = "control";
+
+bool model_has(const struct model *model, uint32_t kinds)
+{
+	for (int i = 0; i < SLOTS; i++)
+		if (kinds >> model->kind[i] & 1)
+			return true;
+	return false;
+}
 
 uint8_t model_find(const struct model *model, struct rng *rng, uint32_t kinds)
 {
@@ -163,11 +175,14 @@ static void ioctl_generate(struct call *call, struct rng *rng, const struct mode
 	at = rng_below(rng, total);
 	while (at >= command_weights[command])
 		at -= command_weights[command++];
+	if (!rng_one_in(rng, 8) && !model_has(model, command_kinds[command]))
+		command = model_has(model, KIND(CONN)) ? CMD_SEND : model_has(model, KIND(ENDPOINT)) ? CMD_HELLO :
+			command;
 	call->arg[0] = model_find(model, rng, rng_one_in(rng, 25) ? KINDS_ANY : command_kinds[command]);
 	command_build(call, (enum command)command, rng, model);
-	if (rng_one_in(rng, 4))
+	if (rng_one_in(rng, model->mild ? 20 : 3))
 		command_spoil(call, rng);
-	if (rng_one_in(rng, 3))
+	if (rng_one_in(rng, model->mild ? 12 : 3))
 		call->place = (uint8_t)rng_below(rng, PLACE_COUNT);
 	if (rng_one_in(rng, 200)) {
 		call->arg[1] = CMD_COUNT;
@@ -231,7 +246,7 @@ void call_generate(struct call *call, struct rng *rng, const struct model *model
 	int row = 0;
 
 	memset(call, 0, offsetof(struct call, patch));
-	for (size_t i = 0; i < sizeof(weights) / sizeof(weights[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(weights); i++)
 		total += weights[i].weight;
 	at = rng_below(rng, total);
 	while (at >= weights[row].weight)
@@ -306,6 +321,7 @@ static void program_fresh(struct program *program, struct rng *rng)
 	program->calls = 0;
 	program->sandbox = rng_one_in(rng, 2) ? SANDBOX_ROOT : (uint8_t)rng_below(rng, SANDBOX_COUNT);
 	model.uid = uid_of(program->sandbox);
+	model.mild = rng_one_in(rng, 2);
 	if (!rng_one_in(rng, 50))
 		prologue(program, rng, &model);
 	while (calls-- && program->calls < MAX_CALLS) {
@@ -318,12 +334,14 @@ static void program_fresh(struct program *program, struct rng *rng)
 
 void program_generate(struct program *program, uint64_t seed, uint64_t index, const struct corpus *corpus)
 {
-	struct rng rng = { .state = rng_mix(seed + 0x5851f42d4c957f2dULL) ^ rng_mix(index * 0x9e3779b97f4a7c15ULL + 1) };
+	const uint64_t place = rng_mix(index * 0x9e3779b97f4a7c15ULL + 1);
+	struct rng rng = { .state = rng_mix(seed + 0x5851f42d4c957f2dULL) ^ place };
 
 	if (corpus && corpus->count && !rng_one_in(&rng, 4)) {
 		size_t chosen = (size_t)(rng_next(&rng) % corpus->count);
 
-		if (program_read(program, corpus->bytes + corpus->start[chosen], corpus->total - corpus->start[chosen])) {
+		if (program_read(program, corpus->bytes + corpus->start[chosen],
+				 corpus->total - corpus->start[chosen])) {
 			program_mutate(program, &rng, corpus);
 			return;
 		}

@@ -28,7 +28,7 @@ static uint8_t *shared_calls;
 static int shared_fd = -1;
 static int held_fd = -1;
 static struct {
-	_Atomic(uint64_t *) at;
+	atomic_uintptr_t at;
 	uint64_t values[2];
 } races[RACES];
 static atomic_uint race_count;
@@ -109,7 +109,7 @@ static void race_add(uint8_t *word, uint64_t other)
 
 	races[n].values[0] = *(uint64_t *)(void *)word;
 	races[n].values[1] = other;
-	atomic_store(&races[n].at, (uint64_t *)(void *)word);
+	atomic_store(&races[n].at, (uintptr_t)word);
 }
 
 /* All but the end of the data is on a page that is there. */
@@ -128,7 +128,8 @@ static uint8_t *place_split(uint16_t index, const struct call *call, const uint8
 
 uint8_t *memory_place(uint16_t index, const struct call *call, const uint8_t *data)
 {
-	static const uint64_t bad[] = { 0, 8, 0xfffffffffffffff8, 0xffff888000000000, 0x7ffffffff000, 0x4141414141414141 };
+	static const uint64_t bad[] = { 0, 8, 0xfffffffffffffff8, 0xffff888000000000, 0x7ffffffff000,
+		0x4141414141414141 };
 	uint8_t *at = calls + index * CALL_PAGES * PAGE;
 	size_t words = call->bytes / 8u;
 
@@ -153,7 +154,7 @@ uint8_t *memory_place(uint16_t index, const struct call *call, const uint8_t *da
 			at = shared_calls + (index % 4) * PAGE;
 		break;
 	case PLACE_BAD:
-		return (uint8_t *)(uintptr_t)bad[call->arg[3] % (sizeof(bad) / sizeof(bad[0]))];
+		return (uint8_t *)(uintptr_t)bad[call->arg[3] % ARRAY_SIZE(bad)];
 	}
 	copy_out(at, data, call->bytes);
 	if (call->place == PLACE_RACE && words)
@@ -189,7 +190,7 @@ static void *racer(void *unused)
 	(void)unused;
 	for (unsigned int turn = 0;; turn++) {
 		for (int i = 0; i < RACES; i++) {
-			uint64_t *at = atomic_load(&races[i].at);
+			uint64_t *at = (uint64_t *)atomic_load(&races[i].at);
 
 			if (at)
 				__atomic_store_n(at, races[i].values[turn & 1], __ATOMIC_RELAXED);
@@ -199,7 +200,7 @@ static void *racer(void *unused)
 		if (shared_fd >= 0 && turn % 512 == 511)
 			ftruncate(shared_fd, turn & 512 ? 0 : (off_t)SMALL_BYTES);
 		if (turn % 64 == 63)
-			nanosleep(&(struct timespec){ .tv_nsec = 20000 }, NULL);
+			nanosleep(&(struct timespec){ .tv_nsec = 100000 }, NULL);
 	}
 	return NULL;
 }

@@ -10,7 +10,8 @@
 uint64_t odd_number(struct rng *rng)
 {
 	static const uint64_t odd[] = {
-		0, 1, 2, 7, 8, 15, 16, 17, 24, 63, 64, 255, 256, 4095, 4096, 4097, 32767, 32768, 32769, 65536, 0x1fffff, 0x200000,
+		0, 1, 2, 7, 8, 15, 16, 17, 24, 63, 64, 255, 256, 4095, 4096, 4097, 32767, 32768, 32769, 65536,
+			0x1fffff, 0x200000,
 		0x200001, 0x7fffffff, 0x80000000, 0xffffffff, 0x100000000, 0x7fffffffffffffff, 0x8000000000000000,
 		0xfffffffffffff000, 0xfffffffffffffff8, 0xffffffffffffffff,
 	};
@@ -158,7 +159,8 @@ static void spoil_bytes(struct call *call, struct rng *rng)
 
 void command_spoil(struct call *call, struct rng *rng)
 {
-	uint16_t message = message_at(call);
+	uint16_t message = message_at(call), at;
+	uint32_t bit;
 
 	for (unsigned int n = 1 + rng_below(rng, 3); n; n--) {
 		uint16_t head = message < call->bytes && rng_one_in(rng, 2) ? message : 0;
@@ -168,10 +170,14 @@ void command_spoil(struct call *call, struct rng *rng)
 			spoil_bytes(call, rng);
 			break;
 		case 1: /* a flag */
-			set_word(call, (uint16_t)(head + 8), word_at(call, (uint16_t)(head + 8)) ^ (1ULL << (rng_one_in(rng, 3) ? rng_below(rng, 64) : rng_below(rng, 5))));
+			at = (uint16_t)(head + 8);
+			bit = rng_below(rng, rng_one_in(rng, 3) ? 64 : 5);
+			set_word(call, at, word_at(call, at) ^ (1ULL << bit));
 			break;
 		case 2: /* a lie about the size */
-			set_word(call, head, rng_one_in(rng, 2) ? odd_number(rng) : word_at(call, head) + rng_below(rng, 32) - 16);
+			set_word(call, head, rng_one_in(rng, 2) ? odd_number(rng) : word_at(call,
+											    head) + rng_below(rng,
+													      32) - 16);
 			break;
 		case 3: /* a field */
 			set_word(call, (uint16_t)(head + 16 + 8 * rng_below(rng, 8)), odd_number(rng));
@@ -198,7 +204,8 @@ static void splice(struct program *program, struct rng *rng, const struct corpus
 	size_t chosen = (size_t)(rng_next(rng) % corpus->count);
 	uint16_t from;
 
-	if (!program_read(&other, corpus->bytes + corpus->start[chosen], corpus->total - corpus->start[chosen]) || !other.calls)
+	if (!program_read(&other, corpus->bytes + corpus->start[chosen], corpus->total - corpus->start[chosen]) ||
+	    !other.calls)
 		return;
 	from = (uint16_t)rng_below(rng, other.calls);
 	while (from < other.calls && program->calls < MAX_CALLS)
@@ -230,7 +237,8 @@ static void mutate_call(struct call *call, struct rng *rng)
 			if (rng_one_in(rng, 2))
 				patch->slot = (uint8_t)rng_below(rng, SLOTS);
 			else
-				patch->add = rng_one_in(rng, 2) ? (int32_t)odd_number(rng) : patch->add + (int32_t)rng_below(rng, 33) - 16;
+				patch->add = rng_one_in(rng, 2) ? (int32_t)odd_number(rng) :
+					patch->add + (int32_t)rng_below(rng, 33) - 16;
 		}
 		break;
 	default:

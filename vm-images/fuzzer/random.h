@@ -34,6 +34,7 @@ static inline bool rng_one_in(struct rng *r, uint32_t n)
 	return rng_below(r, n) == 0;
 }
 
-#define RNG_PICK(_r, _table)	((_table)[rng_below(_r, (uint32_t)(sizeof(_table) / sizeof((_table)[0])))])
+#define ARRAY_SIZE(_table)	(sizeof(_table) / sizeof((_table)[0]))
+#define RNG_PICK(_r, _table)	(*(rng_below(_r, (uint32_t)ARRAY_SIZE(_table)) + (_table)))
 
 #endif

@@ -48,7 +48,7 @@ struct session {
 extern struct session session;
 
 /* Runs the program in this process and ends it. */
-_Noreturn void session_run(const struct program *program, struct tally *tally, bool verbose);
+void session_run(const struct program *program, struct tally *tally, bool verbose) __attribute__((noreturn));
 /* One call on the thread it belongs to. Returns the result of its last system call, negative: -errno. */
 long call_execute(uint16_t index, unsigned int thread);
 /* The calls on descriptors other than the bus. */

@@ -19,6 +19,7 @@ interface Options {
   readonly module: string;
   readonly kernel?: string;
   readonly slots: string;
+  readonly cpus: string;
   readonly times: string;
   readonly minimiseMinutes: string;
   readonly guided: boolean;
@@ -40,6 +41,7 @@ export const fuzz = new Command("fuzz")
   .option("--kernel <spec>", "a kernel of buslab.config.ts, or the folder of a Linux source tree")
   .option("--module <dir>", "folder of the bus module", REFERENCE_MODULE)
   .option("--slots <n>", "machines at a time", "1")
+  .option("--cpus <n>", "processors of each machine; with one, threads meet only where the kernel sleeps", "2")
   .option("--no-guided", "only fresh programs: none is made from those that reached something new")
   .option("--times <n>", "runs of a candidate before it is taken for harmless; also of --replay", "15")
   .option("--minimise-minutes <number>", "time to make one finding small", "6")
@@ -49,7 +51,7 @@ export const fuzz = new Command("fuzz")
   .option("--json", "one JSON document")
   .action(async (pattern: string | undefined, options: Options) => {
     const minutes = numberOf("--minutes", options.minutes, 0.01, 10_000);
-    const [slots, times] = [wholeOf("--slots", options.slots, 1, 64), wholeOf("--times", options.times, 1, 1_000_000)];
+    const [slots, times, cpus] = [wholeOf("--slots", options.slots, 1, 64), wholeOf("--times", options.times, 1, 1_000_000), wholeOf("--cpus", options.cpus, 1, 8)];
     const minimiseMs = 60_000 * numberOf("--minimise-minutes", options.minimiseMinutes, 0, 10_000);
     if (!/^\d{1,19}$/.test(options.seed)) throw new SuiteError("USAGE", `--seed "${options.seed}" is no whole number from 0`);
     if (options.list === true) return list(options.json === true);
@@ -58,7 +60,7 @@ export const fuzz = new Command("fuzz")
     const reopened = options.reopen === undefined ? undefined : await loadFinding(options.reopen);
     const replayed = options.replay === undefined ? undefined : await programsOf(options.replay);
     const module = /,KCOV_INSTRUMENT=/.test(options.module) ? options.module : `${options.module}${COVERED}`;
-    await onOneTarget(reopened?.finding.target ?? target, { ...options, module }, async (ready) => {
+    await onOneTarget(reopened?.finding.target ?? target, { ...(options.kernel === undefined ? {} : { kernel: options.kernel }), module, cpus }, async (ready) => {
       const ctx = await contextOf(ready);
       if (reopened !== undefined) return reopen(ready, ctx, reopened);
       if (replayed !== undefined) return replay(ready, ctx, replayed, times, options.json === true);

@@ -14,7 +14,7 @@ export async function sshTo(machine: Machine, { built, accel, runId }: Pick<OneT
 /** An interactive shell in a machine. @returns its exit code */
 export async function shellIn(machine: Machine, ready: Pick<OneTarget, "built" | "accel" | "runId">): Promise<number> {
   await using session = await sshTo(machine, ready);
-  return session.shell();
+  return await session.shell();
 }
 
 async function authorize(agentSocket: string, publicLine: string, timeoutMs: number): Promise<void> {
