@@ -62,6 +62,7 @@ export class Campaign {
   #corpus: Uint8Array = new Uint8Array();
   #seen: Uint8Array = new Uint8Array();
   #started = performance.now();
+  #stopped = false;
 
   constructor(ctx: FuzzContext, options: CampaignOptions) {
     this.#ctx = ctx;
@@ -70,6 +71,11 @@ export class Campaign {
 
   get corpus(): Uint8Array {
     return this.#corpus;
+  }
+
+  /** Ends before the time is over; what runs comes to its end. */
+  stop(): void {
+    this.#stopped = true;
   }
 
   /** Runs until the time is over or the signal comes. @throws what machines throw that is nobody's finding */
@@ -89,7 +95,7 @@ export class Campaign {
   }
 
   #over(): boolean {
-    return this.#ctx.signal.aborted || performance.now() - this.#started >= this.#options.durationMs;
+    return this.#stopped || this.#ctx.signal.aborted || performance.now() - this.#started >= this.#options.durationMs;
   }
 
   async #slot(): Promise<void> {

@@ -23,6 +23,8 @@ export interface FuzzOptions {
   /** Time that one finding may take to be made small; it is not taken from the fuzzing. */
   readonly minimiseMs: number;
   readonly times: number;
+  /** Ends after so many different findings. */
+  readonly mostFindings: number;
 }
 
 export interface FuzzReport {
@@ -70,6 +72,7 @@ export async function fuzz(ctx: FuzzContext, options: FuzzOptions, progress: Pro
       findings.set(id, finding);
       await saveFinding(finding, { console: found.console });
       findings.set(id, await shrink(ctx, options, finding, found, progress));
+      if (findings.size >= options.mostFindings) campaign.stop();
     },
   });
   await campaign.run(progress);

@@ -23,6 +23,7 @@ interface Options {
   readonly times: string;
   readonly minimiseMinutes: string;
   readonly guided: boolean;
+  readonly mostFindings: string;
   readonly list?: boolean;
   readonly replay?: string;
   readonly reopen?: string;
@@ -45,6 +46,7 @@ export const fuzz = new Command("fuzz")
   .option("--no-guided", "only fresh programs: none is made from those that reached something new")
   .option("--times <n>", "runs of a candidate before it is taken for harmless; also of --replay", "15")
   .option("--minimise-minutes <number>", "time to make one finding small", "6")
+  .option("--most-findings <n>", "end after so many different findings", "1000")
   .option("--list", "the findings that are kept")
   .option("--replay <file>", "run the programs of this file, or of a finding, and judge the kernel")
   .option("--reopen <finding>", "a shell in a fresh machine with the reproducer in place")
@@ -66,7 +68,7 @@ export const fuzz = new Command("fuzz")
       if (replayed !== undefined) return replay(ready, ctx, replayed, times, options.json === true);
       const report = await runCampaign(
         ctx,
-        { seed: BigInt(options.seed), durationMs: 60_000 * minutes, slots, guided: options.guided, target: ready.built.target.id, module: options.module, kernelRelease: ready.built.kernel.release, minimiseMs, times },
+        { seed: BigInt(options.seed), durationMs: 60_000 * minutes, slots, guided: options.guided, target: ready.built.target.id, module: options.module, kernelRelease: ready.built.kernel.release, minimiseMs, times, mostFindings: wholeOf("--most-findings", options.mostFindings, 1, 1_000_000) },
         ready.progress,
       );
       ready.progress.close();
