@@ -127,7 +127,7 @@ export class Campaign {
       const batch = { first: this.#next, count: this.#count, corpus: this.#options.guided ? this.#corpus : new Uint8Array() };
       this.#next += batch.count;
       batches.push(batch);
-      return await this.#batch(machine, batch);
+      return await this.#batch(machine, batch, batches.length === 1);
     };
     while (!this.#over() && performance.now() < until) {
       const finding = await step();
@@ -143,10 +143,10 @@ export class Campaign {
     return leak === undefined ? undefined : await found({ event: leak, mark: undefined, death: null });
   }
 
-  async #batch(machine: FuzzMachine, batch: Batch): Promise<BatchResult["finding"]> {
+  async #batch(machine: FuzzMachine, batch: Batch, first: boolean): Promise<BatchResult["finding"]> {
     const { agent, abilities } = machine;
     if (abilities.kcov) {
-      await agent.writeFile(GUEST.seen, this.#seen);
+      if (first) await agent.writeFile(GUEST.seen, this.#seen); // later batches go on with what the machine has
       await agent.writeFile(GUEST.fresh, "");
     }
     if (batch.corpus.length > 0) await agent.writeFile(GUEST.corpus, batch.corpus);
@@ -157,7 +157,10 @@ export class Campaign {
     const { stats, finding } = await machine.run(words, this.#ctx.limits.ms(30_000 + 200 * batch.count));
     const tookMs = performance.now() - began;
     this.totals.busyMs += tookMs;
-    if (stats === undefined || stats.stuck) return finding;
+    if (stats === undefined || stats.stuck) {
+      if (finding?.mark?.kind === "program") this.totals.executed += Math.max(0, finding.mark.index - batch.first + 1);
+      return finding;
+    }
     this.#tally(stats, tookMs);
     if (stats.covered) await this.#learn(machine, stats);
     return finding;
@@ -180,16 +183,15 @@ export class Campaign {
 
   /** Two machines may find the same at the same time: what is kept twice does no harm. */
   async #learn(machine: FuzzMachine, stats: BatchStats): Promise<void> {
+    this.totals.curve.push({ ms: Math.round(performance.now() - this.#started), executed: this.totals.executed, edges: Math.max(this.totals.edges, stats.edges) });
+    if (stats.fresh === 0) return;
     const seen = await machine.agent.readFile(GUEST.seen);
     if (this.#seen.length !== seen.length) this.#seen = seen;
     else this.#seen = seen.map((byte, n) => byte | (this.#seen[n] ?? 0));
     this.totals.edges = Math.max(this.totals.edges, stats.edges);
     this.totals.blocks = Math.max(this.totals.blocks, stats.blocks);
-    if (stats.fresh > 0) {
-      this.#corpus = new Uint8Array(Buffer.concat([this.#corpus, await machine.agent.readFile(GUEST.fresh)]));
-      this.totals.corpus += stats.fresh;
-    }
-    this.totals.curve.push({ ms: Math.round(performance.now() - this.#started), executed: this.totals.executed, edges: this.totals.edges });
+    this.#corpus = new Uint8Array(Buffer.concat([this.#corpus, await machine.agent.readFile(GUEST.fresh)]));
+    this.totals.corpus += stats.fresh;
   }
 
   #describe(): string {

@@ -1,4 +1,5 @@
 import { readFile, rm } from "node:fs/promises";
+import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { nowMs, race, type Limits } from "../base/deadline.ts";
 import { SuiteError } from "../base/errors.ts";
@@ -56,6 +57,9 @@ export interface FuzzContext {
 
 export const GUEST = { fuzzer: "/run/buslab/fuzzer", corpus: "/run/buslab/corpus", seen: "/run/buslab/seen", fresh: "/run/buslab/fresh", programs: "/run/buslab/programs" } as const;
 let labels = 0;
+/** What one program may take on hardware, and at most. */
+const PROGRAM_MS = 400;
+const MOST_PROGRAM_MS = 15_000;
 
 /** A clone that runs programs; good for as long as its kernel is silent. */
 export class FuzzMachine implements AsyncDisposable {
@@ -110,9 +114,12 @@ export class FuzzMachine implements AsyncDisposable {
     });
     death.catch(() => undefined);
     let stats: BatchStats | undefined;
+    const over = new AbortController();
     try {
-      const exit = await race(this.agent.exec([GUEST.fuzzer, ...words], { timeoutMs: limitMs }), { deadlineMs: limitMs + 10_000, code: "GUEST_TIMEOUT", what: `fuzzer ${words.join(" ")}`, death });
-      if (!exit.timedOut) {
+      const running = this.agent.exec([GUEST.fuzzer, ...words, "--limit", String(Math.min(this.#ctx.limits.ms(PROGRAM_MS), MOST_PROGRAM_MS))], { timeoutMs: limitMs });
+      running.catch(() => undefined);
+      const exit = await race(Promise.race([running, this.#complaint(over.signal)]), { deadlineMs: limitMs + 10_000, code: "GUEST_TIMEOUT", what: `fuzzer ${words.join(" ")}`, death });
+      if (exit !== undefined && !exit.timedOut) {
         if (exit.exitCode !== 0) throw new SuiteError("GUEST_REFUSED", `fuzzer ${words[0] ?? ""} ended with exit code ${exit.exitCode}`, { details: exit.stderr });
         stats = statsSchema.parse(JSON.parse(exit.stdout));
       }
@@ -120,19 +127,34 @@ export class FuzzMachine implements AsyncDisposable {
       if (this.#ctx.signal.aborted) throw error;
       const code = error instanceof SuiteError ? error.code : undefined;
       if (code === undefined || !["VM_DIED", "GUEST_TIMEOUT", "GUEST_LOST"].includes(code)) throw error;
+    } finally {
+      over.abort();
     }
     return { stats, finding: await this.#judge(stats) };
+  }
+
+  /** Resolves when the kernel complains: what the batch would still do is of no use then, and it may hang. */
+  async #complaint(over: AbortSignal): Promise<undefined> {
+    while (!over.aborted) {
+      await delay(2_000, undefined, { signal: over }).catch(() => undefined);
+      if (((await eventsBetween(this.machine, this.#read)) ?? []).length === 0) continue;
+      await delay(2_000, undefined, { signal: over }).catch(() => undefined); // a report is printed line by line
+      return undefined;
+    }
+    return undefined;
   }
 
   /** Two scans with `between` in the middle: kmemleak wants an object to look the same twice before it accuses it. */
   async leaks(between: () => Promise<void>): Promise<KernelEvent | undefined> {
     const file = "/sys/kernel/debug/kmemleak";
-    const scan = (): Promise<void> => this.agent.writeFile(file, "scan", { control: true, timeoutMs: this.#ctx.limits.ms(60_000) });
+    const scan = async (): Promise<void> => {
+      await this.agent.writeFile(file, "scan", { control: true, timeoutMs: this.#ctx.limits.ms(60_000) });
+      this.#read = await sizeOf(this.machine.consoleLog); // it announces itself on the console
+    };
     await scan();
     await between();
     await scan();
     const report = await this.agent.readText(file, { timeoutMs: this.#ctx.limits.ms(20_000) });
-    this.#read = await sizeOf(this.machine.consoleLog); // the scan announces itself on the console
     return leaksOf(report);
   }
 
