@@ -1,5 +1,6 @@
 import { performance } from "node:perf_hooks";
 import type { Progress } from "../base/progress.ts";
+import { errnoName } from "../guest/errno.ts";
 import type { KernelEvent } from "../record/v1.ts";
 import { FuzzMachine, GUEST, type BatchResult, type BatchStats, type FuzzContext } from "./machine.ts";
 
@@ -45,6 +46,8 @@ export interface Totals {
   /** Time that batches ran, over all slots. */
   busyMs: number;
   commands: Record<string, [number, number]>;
+  /** Refusals by command and error. */
+  errors: Record<string, Record<string, number>>;
   /** Edges over time, for a curve. */
   readonly curve: { readonly ms: number; readonly executed: number; readonly edges: number }[];
 }
@@ -54,7 +57,7 @@ const BATCH_MS = 8_000;
 
 /** One seed over some minutes: what it has covered and which programs led there. */
 export class Campaign {
-  readonly totals: Totals = { executed: 0, machines: 0, findings: 0, late: 0, injected: 0, heldFaults: 0, edges: 0, blocks: 0, corpus: 0, leakScans: 0, busyMs: 0, commands: {}, curve: [] };
+  readonly totals: Totals = { executed: 0, machines: 0, findings: 0, late: 0, injected: 0, heldFaults: 0, edges: 0, blocks: 0, corpus: 0, leakScans: 0, busyMs: 0, commands: {}, errors: {}, curve: [] };
   readonly #ctx: FuzzContext;
   readonly #options: CampaignOptions;
   #next = 0;
@@ -176,6 +179,10 @@ export class Campaign {
       const sum = (totals.commands[name] ??= [0, 0]);
       sum[0] += tried;
       sum[1] += done;
+    }
+    for (const [name, errors] of Object.entries(stats.errors)) {
+      const sums = (totals.errors[name] ??= {});
+      for (const [number, count] of Object.entries(errors)) sums[errnoName(Number(number))] = (sums[errnoName(Number(number))] ?? 0) + count;
     }
     const wanted = (stats.executed * BATCH_MS) / Math.max(tookMs, 1);
     this.#count = Math.max(FIRST_COUNT, Math.min(5_000, Math.round((this.#count + wanted) / 2)));

@@ -29,6 +29,8 @@ const statsSchema = z.object({
   heldFaults: z.int(),
   /** Tried and succeeded, by command. */
   commands: z.record(z.string(), pair),
+  /** Refusals of each command, by number of the error. */
+  errors: z.record(z.string(), z.record(z.string(), z.int())),
   ops: z.array(pair),
 });
 export type BatchStats = z.infer<typeof statsSchema>;

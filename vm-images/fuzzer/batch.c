@@ -162,6 +162,19 @@ static void print_tally(void)
 	       tally->held_faults);
 	for (int i = 0; i < CMD_COUNT; i++)
 		printf("%s\"%s\":[%u,%u]", i ? "," : "", commands[i].name, tally->tried[i], tally->done[i]);
+	printf("},\"errors\":{");
+	for (int i = 0; i < CMD_COUNT; i++) {
+		const char *between = "";
+
+		printf("%s\"%s\":{", i ? "," : "", commands[i].name);
+		for (int n = 0; n < MAX_ERRNO; n++) {
+			if (!tally->errors[i][n])
+				continue;
+			printf("%s\"%d\":%u", between, n, tally->errors[i][n]);
+			between = ",";
+		}
+		printf("}");
+	}
 	printf("},\"ops\":[");
 	for (int i = 0; i < OP_COUNT; i++)
 		printf("%s[%u,%u]", i ? "," : "", tally->ops[i], tally->ops[i] - tally->failed[i]);

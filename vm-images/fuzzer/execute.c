@@ -182,6 +182,8 @@ static long bus_ioctl(uint16_t index, const struct call *call, unsigned int thre
 		if (result >= 0) {
 			atomic_fetch_add(&session.tally->done[command], 1);
 			learn(slot, command, address);
+		} else if (-result < MAX_ERRNO) {
+			atomic_fetch_add(&session.tally->errors[command][-result], 1);
 		}
 	}
 	return result;

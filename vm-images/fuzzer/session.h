@@ -16,11 +16,13 @@
 
 #define MOUNT_POINT	"/sys/fs/kdbus"
 #define PAGE		4096UL
+#define MAX_ERRNO	134
 
 /* Counters that outlive the process, in memory shared with the batch. */
 struct tally {
 	atomic_uint tried[CMD_COUNT];
 	atomic_uint done[CMD_COUNT];
+	atomic_uint errors[CMD_COUNT][MAX_ERRNO];
 	atomic_uint ops[OP_COUNT];
 	atomic_uint failed[OP_COUNT];
 	atomic_uint injected;

@@ -122,13 +122,19 @@ async function reopen(ready: OneTarget, ctx: FuzzContext, { finding, dir, progra
 }
 
 function render({ totals, findings }: FuzzReport): string {
-  const commands = Object.entries(totals.commands).map(([name, [tried, done]]) => `${name} ${done}/${tried}`);
+  const commands = Object.entries(totals.commands).map(([name, [tried, done]]) => `  ${name} ${done} of ${tried}, else ${refusals(totals.errors[name])}`);
   return [
     `${totals.executed} programs in ${totals.machines} machines, ${totals.edges} edges in ${totals.blocks} blocks, ${totals.corpus} programs kept`,
     `${totals.injected} allocations made to fail, ${totals.heldFaults} page faults held, ${totals.late} programs ended at their limit, ${totals.leakScans} scans for leaks`,
-    `commands that succeeded: ${commands.join(", ")}`,
+    "commands that succeeded:",
+    ...commands,
     findings.length === 0 ? "the kernel said nothing" : findings.map(line).join("\n"),
   ].join("\n");
+}
+
+/** The most frequent errors of a command. */
+function refusals(errors: Readonly<Record<string, number>> = {}): string {
+  return Object.entries(errors).sort(([, a], [, b]) => b - a).slice(0, 6).map(([name, count]) => `${name} ${count}`).join(" ");
 }
 
 function line(finding: Finding): string {
