@@ -130,7 +130,7 @@ export class Campaign {
       const batch = { first: this.#next, count: this.#count, corpus: this.#options.guided ? this.#corpus : new Uint8Array() };
       this.#next += batch.count;
       batches.push(batch);
-      return await this.#batch(machine, batch, batches.length === 1);
+      return this.#batch(machine, batch, batches.length === 1);
     };
     while (!this.#over() && performance.now() < until) {
       const finding = await step();
