@@ -18,6 +18,7 @@ export const ERROR_TABLE = {
   MODULE_DIR_INVALID: { blame: "caller", hint: "Give --module a folder with a Kbuild file that builds a .ko." },
   CONFIG_INVALID: { blame: "caller", hint: "Correct the named option and run the command again." },
   FILE_INVALID: { blame: "caller", hint: "Correct the named file, or make it again with the stage that writes it." },
+  FINDING_UNKNOWN: { blame: "caller", hint: "Run `./buslab fuzz --list` and name one of the findings it prints." },
   RUN_UNKNOWN: { blame: "caller", hint: "Run `./buslab report` without arguments to list the runs that are kept." },
   // the subject's faults
   MODULE_BUILD_FAILED: { blame: "subject", hint: "Mend the compiler errors shown and run again." },

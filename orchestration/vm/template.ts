@@ -32,6 +32,8 @@ export interface TemplateSpec {
   readonly limits: Limits;
   /** Further words of the boot line. */
   readonly extraKernelArgs?: readonly string[];
+  /** Default: 1, so that tests see the same order each time. */
+  readonly cpus?: number;
 }
 
 export interface TemplateContext {
@@ -132,12 +134,12 @@ function looksForLeaks(spec: Pick<TemplateSpec, "target">): boolean {
 }
 
 /** The machine that a template is made on. */
-export function hardwareOf(spec: Pick<TemplateSpec, "target" | "kernel" | "accel" | "extraKernelArgs">): Hardware {
+export function hardwareOf(spec: Pick<TemplateSpec, "target" | "kernel" | "accel" | "extraKernelArgs" | "cpus">): Hardware {
   return {
     arch: spec.target.arch,
     accel: spec.accel.kind,
     memoryMb: BUILD_ROWS[spec.target.build].memoryMb,
-    cpus: 1,
+    cpus: spec.cpus ?? 1,
     kernel: spec.kernel.image,
     kernelLine: kernelLine(spec.target, spec.extraKernelArgs),
   };

@@ -65,13 +65,13 @@ async function probesOf(built: Built, template: Template, options: BringUpOption
 /** The frozen guest of a built target, and what accelerates it. */
 export async function bootTemplate(
   built: Built,
-  ctx: { readonly runId: string; readonly logDir: string; readonly progress: BringUpContext["progress"]; readonly signal?: AbortSignal },
+  ctx: { readonly runId: string; readonly logDir: string; readonly progress: BringUpContext["progress"]; readonly signal?: AbortSignal; readonly cpus?: number },
 ): Promise<{ readonly template: Template; readonly accel: Accel }> {
   const signal = ctx.signal === undefined ? {} : { signal: ctx.signal };
   const found = await findAccel(built.target.arch, { progress: ctx.progress, ...signal });
   const accel = { ...found, slowdown: found.slowdown * BUILD_ROWS[built.target.build].slowdown };
   const template = await prepareTemplate(
-    { target: built.target, kernel: built.kernel, image: built.image, module: built.module, accel, limits: new Limits(accel.slowdown) },
+    { target: built.target, kernel: built.kernel, image: built.image, module: built.module, accel, limits: new Limits(accel.slowdown), ...(ctx.cpus === undefined ? {} : { cpus: ctx.cpus }) },
     { progress: ctx.progress, ...signal, runId: ctx.runId, logDir: ctx.logDir, connectAgent },
   );
   return { template, accel };
