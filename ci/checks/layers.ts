@@ -22,6 +22,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["ci/policy/"],
   ["orchestration/api/"],
   ["orchestration/bench/"],
+  ["orchestration/mutants/"],
   ["orchestration/cli/"],
   ["ci/"],
 ];

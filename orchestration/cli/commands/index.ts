@@ -3,6 +3,7 @@ import { bench } from "./bench.ts";
 import { build } from "./build.ts";
 import { doctor } from "./doctor.ts";
 import { judge } from "./judge.ts";
+import { mutants } from "./mutants.ts";
 import { plan } from "./plan.ts";
 import { record } from "./record.ts";
 import { report } from "./report.ts";
@@ -13,4 +14,4 @@ import { targets } from "./targets.ts";
 import { test } from "./test.ts";
 
 /** Every command of the program, in the order of its help. */
-export const COMMANDS: readonly Command[] = [run, test, doctor, plan, build, record, judge, report, targets, requirements, bench, shell];
+export const COMMANDS: readonly Command[] = [run, test, doctor, plan, build, record, judge, report, targets, requirements, bench, mutants, shell];

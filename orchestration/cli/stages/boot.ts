@@ -25,13 +25,19 @@ export async function bringUp(target: Target, options: Pick<BuildOptions, "kerne
       ...Object.fromEntries(artifactsOf(built).filter((artifact) => artifact !== built.trouble).map(({ kind, key, state, because }) => [kind, { key, state, because }])),
       template: { key: template.key, state: template.state, because: template.because },
     },
-    facts: { kernelRelease: built.kernel.release, kernelConfig: built.kernel.config, moduleKo: built.module.ko, moduleName: built.module.name, moduleParameters: template.parameters, slowdown: accel.slowdown, lsm: target.lsm, taint: template.taint },
+    facts: factsOf(built, template, accel),
     generation,
     events: template.events,
     slowdown: accel.slowdown,
     env: { BUSLAB_TROUBLE_KO: built.trouble.ko ?? "" },
     durationsMs: { ...ctx.spent },
   };
+}
+
+/** What a test may know of its target. */
+export function factsOf(built: Built, template: Pick<Template, "taint" | "parameters">, accel: Pick<Accel, "slowdown">): Readonly<Record<string, unknown>> {
+  const { kernel, module, target } = built;
+  return { kernelRelease: kernel.release, kernelConfig: kernel.config, moduleKo: module.ko, moduleName: module.name, moduleParameters: template.parameters, slowdown: accel.slowdown, lsm: target.lsm, taint: template.taint };
 }
 
 /** The frozen guest of a built target, and what accelerates it. */
