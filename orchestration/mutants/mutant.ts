@@ -74,7 +74,7 @@ export function parseMutant(name: string, text: string): Mutant {
   const start = text.search(/^(diff --git|---) /m);
   if (start < 0) throw wrong("holds no unified diff");
   const [what = "", ...lines] = text.slice(0, start).split("\n").filter((line) => line.trim() !== "");
-  if (!/^[A-Z].*\.$/.test(what)) throw wrong(`begins with "${what}" instead of a sentence that says what is broken`);
+  if (!/^\w.*\.$/.test(what)) throw wrong(`begins with "${what}" instead of a sentence that says what is broken`);
   const fields = new Map(lines.map((line) => line.split(/:\s*/, 2) as [string, string]));
   for (const key of fields.keys()) if (key !== "Breaks" && key !== "Kind") throw wrong(`has the header line "${key}:"; only "Breaks:" and "Kind:" have a meaning`);
 

@@ -60,7 +60,7 @@ function listed(chosen: readonly Mutant[], json: boolean): void {
 /** @throws FILE_INVALID with a line for each patch that is wrong */
 async function checked(chosen: readonly Mutant[]): Promise<void> {
   const problems = await checkMutants(chosen, (await discover()).tests);
-  if (problems.length > 0) throw new SuiteError("FILE_INVALID", `${problems.length} things are wrong with ${chosen.length} planted bugs: ${problems[0] ?? ""}`, { details: problems.join("\n") });
+  if (problems.length > 0) throw new SuiteError("FILE_INVALID", `${problems.length} ${problems.length === 1 ? "thing is" : "things are"} wrong with ${chosen.length} planted bugs: ${problems[0] ?? ""}`, { details: problems.join("\n") });
   print(`${chosen.length} planted bugs: every patch applies, every one names a requirement that a test covers`);
 }
 
