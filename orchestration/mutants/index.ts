@@ -16,7 +16,7 @@ import { runTests, waveDir, type Subject } from "./run-tests.ts";
 import { accuses, fateOf, toRepeat, type Fate, type Observed } from "./verdict.ts";
 
 export { chooseMutants, readMutants, type Mutant } from "./mutant.ts";
-export { documentOf, renderMutants, type MutantsDocument } from "./report.ts";
+export { documentOf, renderMutants, type Judged, type MutantsDocument } from "./report.ts";
 export { commonDigest, Results } from "./results.ts";
 export { checkMutants } from "./check.ts";
 export { REFERENCE_DIR } from "./apply.ts";
@@ -61,7 +61,7 @@ export async function runMutants<M, T>(options: MutantsOptions<M, T>): Promise<J
       const started = nowMs();
       const row = await judgeOne(options, mutant, builds, own);
       if (row === null) return own.fail("interrupted");
-      judged.push({ mutant, ...row, durationMs: nowMs() - started });
+      judged.push({ mutant, target: options.plan.targets[0] ?? "", ...row, durationMs: nowMs() - started });
       const text = `${row.fate.outcome}${row.fate.killedBy.length > 0 ? ` by ${row.fate.killedBy.join(" ")}` : `: ${row.fate.reason}`}${row.cached ? ", known from before" : ""}`;
       if (row.fate.outcome === "killed") own.done(text);
       else own.fail(text);

@@ -35,6 +35,7 @@ export const KINDS = [
   "stale state",
   "mixed generations",
 ] as const;
+const HEADER_LINES = ["Breaks", "Kind", "Target"];
 export type Kind = (typeof KINDS)[number];
 
 /** One planted bug. */
@@ -46,6 +47,8 @@ export interface Mutant {
   readonly what: string;
   readonly breaks: readonly RequirementId[];
   readonly kind: Kind;
+  /** Pattern of the target it shows on; null: any. */
+  readonly target: string | null;
   /** The whole file; `git apply` skips what stands before the diff. */
   readonly patch: string;
   /** Of the diff alone: a better sentence is no other bug. */
@@ -62,7 +65,7 @@ export async function readMutants(dir: string = MUTANTS_DIR): Promise<Mutant[]> 
 }
 
 /**
- * Reads a patch file: one sentence, then `Breaks: <ids>` and `Kind: <kind>`, then the diff.
+ * Reads a patch file: one sentence, then `Breaks: <ids>`, `Kind: <kind>` and, if it needs one, `Target: <pattern>`, then the diff.
  * @throws FILE_INVALID naming what is wrong and what was expected
  */
 export function parseMutant(name: string, text: string): Mutant {
@@ -76,7 +79,7 @@ export function parseMutant(name: string, text: string): Mutant {
   const [what = "", ...lines] = text.slice(0, start).split("\n").filter((line) => line.trim() !== "");
   if (!/^\w.*\.$/.test(what)) throw wrong(`begins with "${what}" instead of a sentence that says what is broken`);
   const fields = new Map(lines.map((line) => line.split(/:\s*/, 2) as [string, string]));
-  for (const key of fields.keys()) if (key !== "Breaks" && key !== "Kind") throw wrong(`has the header line "${key}:"; only "Breaks:" and "Kind:" have a meaning`);
+  for (const key of fields.keys()) if (!HEADER_LINES.includes(key)) throw wrong(`has the header line "${key}:"; the header lines are ${HEADER_LINES.join(", ")}`);
 
   const breaks = (fields.get("Breaks") ?? "").split(/[\s,]+/).filter((id) => id !== "");
   if (breaks.length === 0) throw wrong('has no line "Breaks: <requirement ids>"');
@@ -86,7 +89,7 @@ export function parseMutant(name: string, text: string): Mutant {
   const files = [...text.slice(start).matchAll(/^\+\+\+ (?:b\/)?(\S+)/gm)].map((match) => match[1] ?? "");
   const outside = files.find((file) => !file.startsWith("fixtures/module/"));
   if (outside !== undefined) throw wrong(`changes ${outside}; a planted bug lies in fixtures/module`);
-  return { name, area, what, breaks: breaks.filter(isRequirementId), kind, patch: text, digest: digestOf(text.slice(start)) };
+  return { name, area, what, breaks: breaks.filter(isRequirementId), kind, target: fields.get("Target") ?? null, patch: text, digest: digestOf(text.slice(start)) };
 }
 
 /**

@@ -5,6 +5,7 @@ import type { Fate, FateKind } from "./verdict.ts";
 /** One mutant with its end. */
 export interface Judged {
   readonly mutant: Mutant;
+  readonly target: string;
   readonly fate: Fate;
   readonly cached: boolean;
   /** The test that killed it passes on the reference. */
@@ -15,7 +16,6 @@ export interface Judged {
 /** What `mutants --json` ends with. */
 export interface MutantsDocument {
   readonly schema: "buslab.mutants/1";
-  readonly target: string;
   readonly exitCode: ExitCode;
   readonly total: number;
   readonly killed: number;
@@ -25,6 +25,7 @@ export interface MutantsDocument {
   readonly durationMs: number;
   readonly mutants: readonly {
     readonly name: string;
+    readonly target: string;
     readonly what: string;
     readonly kind: string;
     readonly breaks: readonly string[];
@@ -38,11 +39,10 @@ export interface MutantsDocument {
   }[];
 }
 
-export function documentOf(target: string, judged: readonly Judged[], durationMs: number, interrupted: boolean): MutantsDocument {
+export function documentOf(judged: readonly Judged[], durationMs: number, interrupted: boolean): MutantsDocument {
   const named = (outcome: FateKind): string[] => judged.filter(({ fate }) => fate.outcome === outcome).map(({ mutant }) => mutant.name);
   return {
     schema: "buslab.mutants/1",
-    target,
     exitCode: interrupted ? EXIT.interrupted : exitCodeOf(judged),
     total: judged.length,
     killed: named("killed").length,
@@ -50,8 +50,9 @@ export function documentOf(target: string, judged: readonly Judged[], durationMs
     invalid: named("invalid"),
     undecided: named("undecided"),
     durationMs: Math.round(durationMs),
-    mutants: judged.map(({ mutant, fate, cached, durationMs: own }) => ({
+    mutants: judged.map(({ mutant, target, fate, cached, durationMs: own }) => ({
       name: mutant.name,
+      target,
       what: mutant.what,
       kind: mutant.kind,
       breaks: mutant.breaks,
@@ -89,5 +90,5 @@ export function renderMutants(document: MutantsDocument): string {
   ]);
   const minutes = (document.durationMs / 60_000).toFixed(1);
   const counts = `${document.killed} of ${document.total} killed, ${document.survived.length} survived, ${document.invalid.length} invalid, ${document.undecided.length} undecided, ${minutes} min (exit code ${document.exitCode})`;
-  return [`Mutants on ${document.target}`, ...lines, ...details, "", counts].join("\n");
+  return [`Mutants on ${[...new Set(document.mutants.map(({ target }) => target))].join(", ")}`, ...lines, ...details, "", counts].join("\n");
 }

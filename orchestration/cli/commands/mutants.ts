@@ -6,10 +6,9 @@ import { buildModule } from "../../../vm-images/index.ts";
 import { nowMs } from "../../base/deadline.ts";
 import { digestFile, digestTree } from "../../base/digest.ts";
 import { SuiteError } from "../../base/errors.ts";
-import { EXIT } from "../../base/exit-codes.ts";
 import { homeDir, ROOT } from "../../base/paths.ts";
 import { silent } from "../../base/progress.ts";
-import { checkMutants, chooseMutants, commonDigest, documentOf, readMutants, REFERENCE_DIR, renderMutants, Results, runMutants, type Mutant } from "../../mutants/index.ts";
+import { checkMutants, chooseMutants, commonDigest, documentOf, readMutants, REFERENCE_DIR, renderMutants, Results, runMutants, type Judged, type Mutant } from "../../mutants/index.ts";
 import { discover } from "../../plan/discover.ts";
 import { plan as makePlan } from "../../plan/index.ts";
 import { EVERYTHING } from "../../plan/select.ts";
@@ -49,8 +48,31 @@ export const mutants = new Command("mutants")
     if (options.check === true) return checked(chosen);
     const slots = options.slots === undefined ? availableParallelism() : Number(options.slots);
     if (!Number.isInteger(slots) || slots < 1 || slots > 64) throw new SuiteError("USAGE", `--slots "${options.slots ?? ""}" is no whole number from 1 to 64`);
-    await onOneTarget(options.target, { module: REFERENCE_MODULE }, (ready) => tried(chosen, slots, options, ready));
+    const started = nowMs();
+    const judged: Judged[] = [];
+    let interrupted = false;
+    for (const [target, own] of byTarget(chosen, options.target)) {
+      if (interrupted) break;
+      await onOneTarget(target, { module: REFERENCE_MODULE }, async (ready) => {
+        judged.push(...(await tried(own, slots, options, ready)));
+        interrupted = ready.signal.aborted;
+      });
+    }
+    const document = documentOf(judged, nowMs() - started, interrupted);
+    if (options.json === true) printJson(document);
+    else print(renderMutants(document));
+    process.exitCode = document.exitCode;
   });
+
+/** Most show on any target; a few need a security module. */
+function byTarget(chosen: readonly Mutant[], forced: string | undefined): Map<string | undefined, Mutant[]> {
+  const groups = new Map<string | undefined, Mutant[]>();
+  for (const mutant of chosen) {
+    const target = forced ?? mutant.target ?? undefined;
+    groups.set(target, [...(groups.get(target) ?? []), mutant]);
+  }
+  return groups;
+}
 
 function listed(chosen: readonly Mutant[], json: boolean): void {
   if (json) printJson({ schema: "buslab.mutant-list/1", mutants: chosen.map(({ name, what, kind, breaks }) => ({ name, what, kind, breaks })) });
@@ -64,9 +86,8 @@ async function checked(chosen: readonly Mutant[]): Promise<void> {
   print(`${chosen.length} planted bugs: every patch applies, every one names a requirement that a test covers`);
 }
 
-async function tried(chosen: readonly Mutant[], slots: number, options: Options, ready: OneTarget): Promise<void> {
+async function tried(chosen: readonly Mutant[], slots: number, options: Options, ready: OneTarget): Promise<Judged[]> {
   const { built, template, accel, runId, dir, progress, signal } = ready;
-  const started = nowMs();
   const target = built.target.id;
   const { detected, signs } = await detectGeneration(template, { runId, dir, slowdown: accel.slowdown });
   if (detected === "unknown") throw new SuiteError("GENERATION_UNKNOWN", `the generation of the reference cannot be told (${JSON.stringify(signs)})`);
@@ -82,7 +103,7 @@ async function tried(chosen: readonly Mutant[], slots: number, options: Options,
     suite: await commonDigest(),
   };
 
-  const judged = await runMutants({
+  return runMutants({
     mutants: chosen,
     plan,
     generation: detected,
@@ -111,12 +132,6 @@ async function tried(chosen: readonly Mutant[], slots: number, options: Options,
     startPool: openPool,
     sweep: sweepLeftovers,
   });
-
-  const document = documentOf(target, judged, nowMs() - started, signal.aborted);
-  progress.close();
-  if (options.json === true) printJson(document);
-  else print(renderMutants(document));
-  process.exitCode = signal.aborted ? EXIT.interrupted : document.exitCode;
 }
 
 /** Never the reference's: a patch that changes no code makes the very same module. */
