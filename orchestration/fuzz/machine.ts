@@ -180,6 +180,9 @@ export class FuzzMachine implements AsyncDisposable {
       await this.agent.close().catch(() => undefined); // one client at a time
       const inspected = await inspectMachine({
         machine: this.machine,
+        target: "fuzz",
+        test: "fuzz",
+        probes: [],
         fromOffset: from,
         taint: this.#ctx.template.taint,
         mark: this.machine.name,

@@ -42,7 +42,7 @@ export async function bringUp(target: Target, options: BringUpOptions, ctx: Brin
       ...Object.fromEntries(artifactsOf(built).filter((artifact) => artifact !== built.trouble).map(({ kind, key, state, because }) => [kind, { key, state, because }])),
       template: { key: template.key, state: template.state, because: template.because },
     },
-    facts: { kernelRelease: built.kernel.release, kernelConfig: built.kernel.config, moduleKo: built.module.ko, moduleName: built.module.name, moduleParameters: template.parameters, slowdown: accel.slowdown, lsm: target.lsm, taint: template.taint, ...checked },
+    facts: { ...factsOf(built, template, accel), ...checked },
     generation,
     events: template.events,
     slowdown: accel.slowdown,
@@ -60,6 +60,12 @@ async function probesOf(built: Built, template: Template, options: BringUpOption
   const collector = await inClone(template, "lines", asking, (agent, limits) => LineCollector.start({ target: target.id, label: module.label, notes, guestDir }, agent, limits));
   options.onCollector(collector);
   return [collector.probe];
+}
+
+/** What a test may know of its target. */
+export function factsOf(built: Built, template: Pick<Template, "taint" | "parameters">, accel: Pick<Accel, "slowdown">): Readonly<Record<string, unknown>> {
+  const { kernel, module, target } = built;
+  return { kernelRelease: kernel.release, kernelConfig: kernel.config, moduleKo: module.ko, moduleName: module.name, moduleParameters: template.parameters, slowdown: accel.slowdown, lsm: target.lsm, taint: template.taint };
 }
 
 /** The frozen guest of a built target, and what accelerates it. */
