@@ -48,6 +48,7 @@ export const ERROR_TABLE = {
   RUNNER_FAILED: { blame: "infrastructure", hint: "The test runner ended abnormally; read its output in the run folder." },
   STORE_FAILED: { blame: "infrastructure", hint: "The results database could not be used; records.jsonl is still complete, run `./buslab report` again." },
   STORE_LOCKED: { blame: "infrastructure", hint: "Another process holds the results database; wait for it to end." },
+  LSM_NOT_IN_FORCE: { blame: "infrastructure", hint: "Choose a target whose security module this kernel was built with, or build it in." },
   GENERATION_UNKNOWN: { blame: "subject", hint: "The two generation signs disagree; name the generation with --generation to go on." },
   INTERRUPTED: { blame: "infrastructure", hint: "Run the command again; what was finished before is reused." },
   INTERNAL: { blame: "infrastructure", hint: "This is a defect of buslab; report it with the lines above." },

@@ -21,9 +21,11 @@ export interface ImageArtifact extends Artifact {
   readonly hostKeyPub: string;
 }
 
-const RECIPE = 1;
+const RECIPE = 2;
 const FOLDER = "vm-images/rootfs";
-const PARTS = [`${FOLDER}/masked-units.txt`, `${FOLDER}/enabled-units.txt`, `${FOLDER}/make-image.sh`];
+/** Types of the tests of SELinux; part of the image's policy. */
+const SELINUX_MODULE = "fixtures/lsm/buslab.cil";
+const PARTS = [`${FOLDER}/masked-units.txt`, `${FOLDER}/enabled-units.txt`, `${FOLDER}/make-image.sh`, SELINUX_MODULE];
 /** Time stamp of the file system's own tables: the same for equal inputs. */
 const STAMP = "1700000000";
 
@@ -34,7 +36,7 @@ const STAMP = "1700000000";
  */
 export async function buildImage(target: Target, agent: AgentArtifact, ctx: BuildContext): Promise<ImageArtifact> {
   const rootfs = await buildRootfs(target.arch, ctx);
-  const setfiles = await findProgram("setfiles");
+  const [setfiles, semodule] = [await findProgram("setfiles"), await findProgram("semodule")];
   const inputs: Record<string, string> = { "root file system": rootfs.manifest.key, agent: agent.manifest.outputs[0]?.digest ?? agent.manifest.key };
   for (const path of PARTS) inputs[path] = await digestFile(join(ROOT, path));
   for (const [path, digest] of await digestTree(join(ROOT, FOLDER, "overlay"))) inputs[`${FOLDER}/overlay/${path}`] = digest;
@@ -43,7 +45,7 @@ export async function buildImage(target: Target, agent: AgentArtifact, ctx: Buil
   const artifact = await obtain(
     "image",
     { subject: target.arch.id, recipe: RECIPE, inputs, tools },
-    (dir, step) => assemble(rootfs, agent, setfiles ?? "", dir, step, ctx),
+    (dir, step) => assemble(rootfs, agent, { SETFILES: setfiles ?? "", SEMODULE: semodule ?? "" }, dir, step, ctx),
     options,
     ctx,
   );
@@ -51,7 +53,7 @@ export async function buildImage(target: Target, agent: AgentArtifact, ctx: Buil
   return { ...artifact, disk: join(artifact.dir, "root.ext4"), hostKeyPub: String(hostKeyPub) };
 }
 
-async function assemble(rootfs: RootfsArtifact, agent: AgentArtifact, setfiles: string, dir: string, step: Step, ctx: BuildContext): Promise<Build> {
+async function assemble(rootfs: RootfsArtifact, agent: AgentArtifact, selinux: { readonly SETFILES: string; readonly SEMODULE: string }, dir: string, step: Step, ctx: BuildContext): Promise<Build> {
   if (process.getuid?.() !== 0) await requireNamespaces();
   const hostKey = join(dir, "host-key");
   const pair = ssh2.utils.generateKeyPairSync("ed25519", { comment: "buslab guest" });
@@ -66,7 +68,8 @@ async function assemble(rootfs: RootfsArtifact, agent: AgentArtifact, setfiles: 
     ENABLED: join(ROOT, FOLDER, "enabled-units.txt"),
     AGENT: join(dir, "agent"),
     HOST_KEY: hostKey,
-    SETFILES: setfiles,
+    ...selinux,
+    POLICY: join(ROOT, SELINUX_MODULE),
     MKE2FS: await requireProgram("mke2fs", "e2fsprogs"),
     IMAGE: join(dir, "root.ext4"),
     STAMP,
@@ -80,7 +83,7 @@ async function assemble(rootfs: RootfsArtifact, agent: AgentArtifact, setfiles: 
     logFile: join(ctx.logDir, "image.log"),
     onLine: (line) => {
       const [word, name, ...rest] = line.split(" ");
-      if (word === "step") step.update(name ?? "", ++steps / 5);
+      if (word === "step") step.update(name ?? "", ++steps / 6);
       else if (word === "fact" && name !== undefined) facts[name] = rest.join(" ");
     },
     ...(ctx.signal === undefined ? {} : { signal: ctx.signal }),
