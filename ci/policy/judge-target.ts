@@ -147,11 +147,23 @@ function requirementStates(plan: Plan, used: Generation | null, tests: readonly 
       if (own.length === 0) return state("unjudged", row.untestable ?? (row.tests.suite > 0 ? "none of its tests is planned here" : "no test covers it"));
       const blank = own.filter((test) => isBlank(test.outcome));
       if (blank.length > 0) return state("unjudged", blank.map((test) => summaryOf(test.outcome)).join("; "), blank);
-      const unsupported = own.filter((test) => test.outcome.kind === "unsupported");
+      const judged = own.some((test) => test.outcome.kind !== "unsupported");
+      const unsupported = own.filter((test) => test.outcome.kind === "unsupported" && !(judged && needsAnotherModule(test)));
       if (unsupported.length > 0) return state("unjudged", unsupported.map((test) => summaryOf(test.outcome)).join("; "), unsupported);
       if (row.tests.planned < row.tests.suite) return state("unjudged", `only ${row.tests.planned} of its ${row.tests.suite} tests are selected`);
       return state("held", null);
     });
+}
+
+/** One security module is in force at a time. */
+const MODULE_IN_FORCE = /^(?:AppArmor|SELinux|Smack|TOMOYO) in force$|^a kernel started without a labelling security module$/;
+
+/**
+ * True for a test that could not run only because the target has another security module than it needs: where a
+ * requirement has a test for each of them, the one in force decides. Alone such a test leaves its requirement unjudged.
+ */
+function needsAnotherModule({ outcome }: TestVerdict): boolean {
+  return outcome.kind === "unsupported" && outcome.missing.length > 0 && outcome.missing.every((name) => MODULE_IN_FORCE.test(name));
 }
 
 interface GenerationFinding {
