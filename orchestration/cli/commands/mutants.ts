@@ -92,7 +92,7 @@ async function tried(chosen: readonly Mutant[], slots: number, options: Options,
   const { detected, signs } = await detectGeneration(template, { runId, dir, slowdown: accel.slowdown });
   if (detected === "unknown") throw new SuiteError("GENERATION_UNKNOWN", `the generation of the reference cannot be told (${JSON.stringify(signs)})`);
   const plan = await makePlan({ targets: [target], selection: EVERYTHING, generation: detected, run: runId, signal });
-  const env = { BUSLAB_TROUBLE_KO: built.trouble.ko };
+  const env = { BUSLAB_TROUBLE_KO: built.trouble.ko ?? "" };
   const known = new Set(template.events.map((event) => event.fingerprint));
   const subject = {
     module: await digestTree(REFERENCE_DIR, (path) => path.startsWith(".") || /\.(md|ko|o|cmd)$/.test(path)),
