@@ -88,7 +88,7 @@ print(json.dumps({"suites": flat(test), "errors": test.counts.errors}))
   assert.equal(done.status, 0, done.stderr);
   const read = JSON.parse(done.stdout.trimEnd().split("\n").at(-1) ?? "") as { errors: number; suites: { name: string; status: string; subtests: { name: string; status: string }[] }[] };
   assert.equal(read.errors, 0);
-  assert.deepEqual(read.suites.map((suite) => [suite.name, suite.status]), [[MADE.targets[0], "FAILURE"], [MADE.targets[1], "FAILURE"], ["verdict of the run # ERROR violated: see the tests", "FAILURE"]].map(([name, status]) => [read.suites.find((suite) => suite.name.startsWith((name ?? "").slice(0, 18)))?.name, status]));
+  assert.deepEqual(read.suites.map((suite) => [suite.name.trim(), suite.status]), [[MADE.targets[0], "FAILURE"], [MADE.targets[1], "FAILURE"], ["verdict of the run", "FAILURE"]]);
   const expected = cases.slice(0, 9).map((each) => (SPELLINGS[each.status].ktap.directive === "SKIP" ? "SKIPPED" : SPELLINGS[each.status].ktap.ok ? "SUCCESS" : "FAILURE"));
   for (const suite of read.suites.slice(0, 2)) assert.deepEqual(suite.subtests.map((each) => each.status), expected);
   assert.match(read.suites[0]?.subtests[0]?.name ?? "", /^msg\/made-up\.spec\.ts:MSG-001 no\.1 it's <odd> & long 0$/);
