@@ -1,8 +1,7 @@
-import { stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { sql } from "kysely";
 import { ingestRun } from "../store/ingest.ts";
-import { dumpRun, ingestWithKills } from "../store/killed-ingest.ts";
+import { dumpRun, ingestWithKills, isPartlyStored } from "../store/killed-ingest.ts";
 import { startLocalPostgres } from "../store/local-postgres.ts";
 import { writeMadeUpRun } from "../store/made-up.ts";
 import { migrate } from "../store/migrate.ts";
@@ -87,11 +86,8 @@ async function killFigures(database: (name: string) => Promise<string>, dir: str
   const where = await database("killed");
   await using killed = await opened(openPostgres(where));
   await using clean = await opened(openPostgres(await database("clean")));
-  const isPartial = async (runDir: string): Promise<boolean> => {
-    const row = await killed.db.selectFrom("ingest").select("bytes_read").where("run", "=", basename(runDir)).executeTakeFirst();
-    return (row?.bytes_read ?? 0) < (await stat(join(runDir, "records.jsonl"))).size;
-  };
-  const done = await ingestWithKills(where, dirs, { kills, mostMs: 300, chunkBytes: 32_768, random: Math.random, isPartial });
+  const done = await ingestWithKills(where, dirs, { kills, mostStatements: 100, chunkBytes: 32_768, random: Math.random, isPartial: (runDir) => isPartlyStored(killed.db, runDir) });
+  if (done.amidRecords === 0) throw new RangeError(`none of ${done.kills} kills hit amid the records of a run`);
   let rows = 0;
   for (const runDir of dirs) {
     await ingestRun(clean.db, basename(runDir), runDir);
