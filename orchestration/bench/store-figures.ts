@@ -65,7 +65,10 @@ async function matrixFigures(db: Database): Promise<Figure[]> {
   await sql`insert into test_name (name, area) select 'area' || (n % 20) || '/x.spec.ts:t' || n, 'area' || (n % 20) from generate_series(1, 1000) n`.execute(db);
   await sql`insert into run (id, verdict, selection) select '20260101-' || lpad(n::text, 6, '0') || '-000000', 'violated', 'the whole suite' from generate_series(1, 500) n`.execute(db);
   await sql`insert into run_target (run, target, verdict) select r.id, 'x86_64/kernel-' || t || '/none/plain', 'violated' from run r, generate_series(1, 10) t`.execute(db);
-  await sql`insert into result (run, target, test, outcome, waived, canary) select t.run, t.target, n.id, case when n.id % 50 = 0 then 'failed' else 'passed' end, false, false from run_target t, test_name n`.execute(db);
+  await db.transaction().execute(async (tx) => {
+    await sql`set local session_replication_role = replica`.execute(tx); // spares 10 million looks at foreign keys
+    await sql`insert into result (run, target, test, outcome, waived, canary) select t.run, t.target, n.id, case when n.id % 50 = 0 then 'failed' else 'passed' end, false, false from run_target t, test_name n`.execute(tx);
+  });
   await sql`
     insert into run_area select r.run, r.target, n.area, count(*), count(*) filter (where outcome = 'passed'), count(*) filter (where outcome = 'failed'), 0, 0, 0, 0, 0, 0
     from result r join test_name n on n.id = r.test group by r.run, r.target, n.area`.execute(db);
