@@ -19,9 +19,12 @@ export interface StoreFigureOptions {
   readonly matrix?: boolean;
   /** How often an ingest is killed; 0 leaves it out. */
   readonly kills?: number;
+  /** Tests of the run that is stored for its speed; 0 leaves it out. */
   readonly tests?: number;
 }
 
+/** Processes that store at the same time while they are killed. */
+const LANES = 4;
 const TARGET = "x86_64/debian-6.1/none/plain";
 
 /** Speed of the store on both engines. @throws HOST_TOOL_MISSING without Debian's package postgresql; RangeError when a record is lost or doubled */
@@ -29,11 +32,9 @@ export async function storeFigures(options: StoreFigureOptions): Promise<Figure[
   const figures: Figure[] = [];
   const tests = options.tests ?? 5_000;
   await using server = await startLocalPostgres();
-  {
+  if (tests > 0) {
     await using pglite = await opened(openPglite(join(options.dir, "pglite")));
     figures.push(await ingestFigure(pglite.db, join(options.dir, "20260101-000000-00000a"), tests, "PGlite"));
-  }
-  {
     await using postgres = await opened(openPostgres(await server.database("ingest")));
     figures.push(await ingestFigure(postgres.db, join(options.dir, "20260101-000000-00000b"), tests, "PostgreSQL"));
   }
@@ -84,12 +85,19 @@ async function matrixFigures(db: Database): Promise<Figure[]> {
 }
 
 async function killFigures(database: (name: string) => Promise<string>, dir: string, kills: number): Promise<Figure[]> {
-  const dirs = Array.from({ length: Math.max(2, Math.ceil(kills / 10)) }, (_, index) => join(dir, `20260102-000000-${String(index).padStart(6, "0")}`));
+  const dirs = Array.from({ length: Math.max(LANES, Math.ceil(kills / 10)) }, (_, index) => join(dir, `20260102-000000-${String(index).padStart(6, "0")}`));
   for (const runDir of dirs) await writeMadeUpRun(runDir, { run: basename(runDir), targets: [TARGET], tests: 3_000, outcome: (index) => (index % 50 === 0 ? "crashed" : "passed") });
   const where = await database("killed");
   await using killed = await opened(openPostgres(where));
   await using clean = await opened(openPostgres(await database("clean")));
-  const done = await ingestWithKills(where, dirs, { kills, mostStatements: 100, chunkBytes: 32_768, random: Math.random, isPartial: (runDir) => isPartlyStored(killed.db, runDir) });
+  // Several at once, as workers of a lab store their runs.
+  const lanes = await Promise.all(
+    Array.from({ length: LANES }, (_, lane) => {
+      const own = dirs.filter((_dir, index) => index % LANES === lane);
+      return ingestWithKills(where, own, { kills: Math.ceil(kills / LANES), mostStatements: 80, chunkBytes: 32_768, random: Math.random, isPartial: (runDir) => isPartlyStored(killed.db, runDir) });
+    }),
+  );
+  const done = { kills: lanes.reduce((sum, lane) => sum + lane.kills, 0), amidRecords: lanes.reduce((sum, lane) => sum + lane.amidRecords, 0) };
   if (done.amidRecords === 0) throw new RangeError(`none of ${done.kills} kills hit amid the records of a run`);
   let rows = 0;
   for (const runDir of dirs) {

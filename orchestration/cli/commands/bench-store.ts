@@ -10,7 +10,7 @@ import { print, printJson } from "../output.ts";
 export const benchStore = new Command("store")
   .description("the results database: ingest, matrix and kills, on PGlite and on a PostgreSQL of its own")
   .option("--kills <count>", "how often an ingest is killed; 0 leaves it out", count, 100)
-  .option("--tests <count>", "tests of the run that is stored for its speed", count, 5_000)
+  .option("--tests <count>", "tests of the run that is stored for its speed; 0 leaves it out", count, 5_000)
   .option("--no-matrix", "leave out the matrix of 5 million results, which needs 2 GB of disk")
   .option("--json", "one JSON document")
   .action(async (_options: object, command: Command) => {
