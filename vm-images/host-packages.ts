@@ -4,8 +4,8 @@ import { SuiteError } from "../orchestration/base/errors.ts";
 import { exec } from "../orchestration/base/exec.ts";
 import { type Progress, silent } from "../orchestration/base/progress.ts";
 
-/** `build`: kernel, module, agent; `image`: the guest's root file system; `vm`: machines. */
-export type Feature = "build" | "image" | "vm";
+/** `build`: kernel, module, agent; `image`: the guest's root file system; `vm`: machines; `store`: a database server and the readers that tests of exports need. */
+export type Feature = "build" | "image" | "vm" | "store";
 
 interface HostPackage {
   readonly name: string;
@@ -41,6 +41,13 @@ const PACKAGES: Readonly<Record<Feature, readonly HostPackage[]>> = {
   vm: [
     { name: "qemu-system-x86", proof: "qemu-system-x86_64" },
     { name: "qemu-utils", proof: "qemu-img" },
+  ],
+  store: [
+    // the folder, because the programs lie in one named after the version
+    { name: "postgresql", proof: "/usr/lib/postgresql" },
+    { name: "util-linux", proof: "setpriv" },
+    { name: "openssl", proof: "openssl" },
+    { name: "python3", proof: "python3" },
   ],
 };
 
