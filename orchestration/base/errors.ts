@@ -19,6 +19,11 @@ export const ERROR_TABLE = {
   CONFIG_INVALID: { blame: "caller", hint: "Correct the named option and run the command again." },
   FILE_INVALID: { blame: "caller", hint: "Correct the named file, or make it again with the stage that writes it." },
   RUN_UNKNOWN: { blame: "caller", hint: "Run `./buslab report` without arguments to list the runs that are kept." },
+  LISTEN_FAILED: { blame: "caller", hint: "Choose another address with --listen, or end the program that uses this one." },
+  TOKEN_NEEDED: { blame: "caller", hint: "Make a token with `./buslab token create` where the centre runs, and give it with --token or BUSLAB_TOKEN." },
+  TOKEN_REFUSED: { blame: "caller", hint: "Use a token whose role suffices; an admin of the centre makes them with `./buslab token create`." },
+  NOTHING_THERE: { blame: "caller", hint: "Look at the list that should have it and name one of its entries." },
+  UPLOAD_CONFLICT: { blame: "caller", hint: "The centre has other content under this name; compare the two before anything is replaced." },
   // the subject's faults
   MODULE_BUILD_FAILED: { blame: "subject", hint: "Mend the compiler errors shown and run again." },
   MODULE_LOAD_FAILED: { blame: "subject", hint: "Read the kernel log shown: the module was refused or crashed while loading." },
@@ -46,6 +51,7 @@ export const ERROR_TABLE = {
   RUNNER_FAILED: { blame: "infrastructure", hint: "The test runner ended abnormally; read its output in the run folder." },
   STORE_FAILED: { blame: "infrastructure", hint: "The results database could not be used; records.jsonl is still complete, run `./buslab report` again." },
   STORE_LOCKED: { blame: "infrastructure", hint: "Another process holds the results database; wait for it to end." },
+  CENTRE_FAILED: { blame: "infrastructure", hint: "Make sure that the results centre runs at this address, then give the same command again; it goes on where it stopped." },
   GENERATION_UNKNOWN: { blame: "subject", hint: "The two generation signs disagree; name the generation with --generation to go on." },
   INTERNAL: { blame: "infrastructure", hint: "This is a defect of buslab; report it with the lines above." },
 } as const satisfies Record<string, ErrorRow>;
