@@ -5,10 +5,20 @@ import { openPglite } from "./pglite.ts";
 import { openPostgres } from "./postgres.ts";
 import type { Store } from "./store.ts";
 
+export { storeBench } from "./bench.ts";
 export type { Ingested } from "./ingest.ts";
-export { listRuns, verdictOfRun, type RunRow } from "./queries/runs.ts";
+export { compareRuns, type Comparison, type Difference } from "./queries/compare.ts";
+export { crashes, crashEvents } from "./queries/crashes.ts";
+export { figureNames, figuresOverTime } from "./queries/figures.ts";
+export { requirementHistory, runRequirements, testHistory } from "./queries/history.ts";
+export { matrix, type Matrix } from "./queries/matrix.ts";
+export { runOverview } from "./queries/overview.ts";
+export { listRuns, resolveRun, verdictOfRun, type RunRow } from "./queries/runs.ts";
+export { evidenceOfTest, runTests, testDetail } from "./queries/tests.ts";
+export { waivers } from "./queries/waivers.ts";
 export { renderReport } from "./report.ts";
 export type { Store } from "./store.ts";
+export { storeWaivers } from "./waivers.ts";
 
 /**
  * Opens the results database and brings its schema up to date: PostgreSQL where BUSLAB_DATABASE_URL names one, else the

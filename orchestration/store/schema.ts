@@ -22,6 +22,10 @@ export interface Tables {
     canaries_right: number | null;
     canaries_planned: number | null;
     document: Json;
+    pinned_at: Time;
+    pin_reason: string | null;
+    pruned_at: Time;
+    pruned: Json;
   };
   ingest: { run: string; bytes_read: number; torn: number; records: number };
   run_target: {
@@ -69,6 +73,28 @@ export interface Tables {
     console_offset: number;
     excerpt: string;
   };
+  run_area: {
+    run: string;
+    target: string;
+    area: string;
+    planned: number;
+    passed: number;
+    failed: number;
+    crashed: number;
+    timed_out: number;
+    unsupported: number;
+    infra_error: number;
+    not_run: number;
+    waived: number;
+  };
+  requirement: { id: string; area: string; level: string; text: string; catalogue_digest: string; run: string };
+  test_requirement: { test: number; requirement: string };
+  evidence: { run: string; path: string; target: string; test: number; bytes: number; pruned_at: Time };
+  bench: { id: string; measured_at: Time; target: string; accel: string; document: Json };
+  figure: { bench: string; name: string; value: number; unit: string; against: string | null; ratio: number | null; exact: boolean };
+  waiver: { text: string; requirement: string; target: string; owner: string; reason: string; last_day: string; present: boolean };
+  run_waiver: { run: string; text: string; state: string };
+  token: { id: string; name: string; hash: string; role: string; created_at: Generated<Date>; expires_at: Time; last_used_at: Time; revoked_at: Time };
   schema_migration: { version: number; digest: string };
 }
 

@@ -20,7 +20,7 @@ export const report = new Command("report")
 
 async function list(json: boolean): Promise<void> {
   await using store = await openStore();
-  const runs = await listRuns(store.db);
+  const { rows: runs } = await listRuns(store.db);
   if (json) printJson({ schema: "buslab.runs/1", runs });
   else if (runs.length === 0) print("no runs are kept; ./buslab run makes one");
   else for (const row of runs) print(`${row.run}  ${(row.verdict ?? "not judged").padEnd(10)}  ${row.targets.map(({ target }) => target).join(" ")}  ${row.selection ?? ""}`);
