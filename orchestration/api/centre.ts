@@ -15,7 +15,6 @@ export interface Centre {
   readonly uploads: Uploads;
   readonly sessions: Sessions;
   readonly dashboard: Dashboard;
-  readonly waiversFile: string;
   /** True when reading needs no token. */
   readonly publicRead: boolean;
   /** True behind a proxy that speaks TLS: cookies then never travel in the clear. */

@@ -13,6 +13,7 @@ const STATUS: Readonly<Partial<Record<ErrorCode, ContentfulStatusCode>>> = {
   REQUIREMENT_UNKNOWN: 404,
   NOTHING_THERE: 404,
   UPLOAD_CONFLICT: 409,
+  BODY_TOO_LARGE: 413,
   FILE_INVALID: 422,
   HOST_DISK_FULL: 507,
 };

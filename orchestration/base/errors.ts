@@ -23,6 +23,7 @@ export const ERROR_TABLE = {
   TOKEN_NEEDED: { blame: "caller", hint: "Make a token with `./buslab token create` where the centre runs, and give it with --token or BUSLAB_TOKEN." },
   TOKEN_REFUSED: { blame: "caller", hint: "Use a token whose role suffices; an admin of the centre makes them with `./buslab token create`." },
   NOTHING_THERE: { blame: "caller", hint: "Look at the list that should have it and name one of its entries." },
+  BODY_TOO_LARGE: { blame: "caller", hint: "Send less at once; the message tells how much is taken." },
   UPLOAD_CONFLICT: { blame: "caller", hint: "The centre has other content under this name; compare the two before anything is replaced." },
   // the subject's faults
   MODULE_BUILD_FAILED: { blame: "subject", hint: "Mend the compiler errors shown and run again." },

@@ -1,5 +1,5 @@
 import { plannedFor, type Plan } from "../../plan/plan.ts";
-import { CANARY_AREA } from "../../plan/test-id.ts";
+import { areaOfTest } from "../../plan/test-id.ts";
 import type { RecordOf, RunRecord } from "../../record/v1.ts";
 import type { LiveState } from "../schemas/live.ts";
 
@@ -135,7 +135,7 @@ export class LiveFold {
 }
 
 function isCanary(test: string): boolean {
-  return test.startsWith(`${CANARY_AREA}/`);
+  return areaOfTest(test) === "canary";
 }
 
 function keep<T>(list: T[], entry: T): void {

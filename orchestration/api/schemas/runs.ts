@@ -1,78 +1,101 @@
-import { countsSchema, generationSchema, kernelEventSchema, levelSchema, outcomeKindSchema, runIdSchema, timeSchema, verdictKindSchema, z } from "./common.ts";
+import { countsSchema, endedSchema, levelSchema, list, outcomeKindSchema, pageOf, requirementStateSchema, runIdSchema, timeSchema, verdictKindSchema, z } from "./common.ts";
 
 /** `running`: its records grow; `abandoned`: they stopped without an end; `unjudged`: ended, without a verdict. */
 export const runStateSchema = z.enum(["running", "judged", "unjudged", "abandoned"]).openapi("RunState");
+export type RunState = z.infer<typeof runStateSchema>;
 
-const runTargetSchema = z.object({ target: z.string(), verdict: verdictKindSchema.nullable(), counts: countsSchema.nullable() }).openapi("RunTarget");
-
-const summary = {
+const about = {
   run: runIdSchema,
   state: runStateSchema,
-  verdict: verdictKindSchema.nullable(),
-  exitCode: z.int().nullable(),
   startedAt: timeSchema.nullable(),
   endedAt: timeSchema.nullable(),
+  ended: endedSchema.nullable(),
+  verdict: verdictKindSchema.nullable(),
+  exitCode: z.int().nullable(),
   selection: z.string().nullable(),
+  prunedAt: timeSchema.nullable(),
 };
 
-export const runSummarySchema = z.object({ ...summary, targets: z.array(runTargetSchema) }).openapi("RunSummary");
+const runTargetSchema = z.object({ target: z.string(), verdict: verdictKindSchema.nullable(), counts: countsSchema.nullable() }).openapi("RunTarget");
+export const runSummarySchema = z.object({ ...about, pinned: z.boolean(), targets: list(runTargetSchema) }).openapi("RunSummary");
 export type RunSummary = z.infer<typeof runSummarySchema>;
-
-export const runListSchema = z
-  .object({ runs: z.array(runSummarySchema), next: runIdSchema.nullable().openapi({ description: "Give it as `before` to go on" }) })
-  .openapi("RunList");
+export const runListSchema = pageOf(runSummarySchema, "RunList");
 export type RunList = z.infer<typeof runListSchema>;
 
 const tallySchema = z.object({ held: z.int(), violated: z.int(), unjudged: z.int(), waived: z.int() }).openapi("Tally");
-const errorSchema = z.object({ code: z.string(), blame: z.enum(["subject", "infrastructure", "caller"]), message: z.string(), details: z.string() });
+const targetErrorSchema = z.object({ code: z.string(), blame: z.string(), message: z.string(), details: z.string() });
 
 const runTargetDetailSchema = runTargetSchema
   .extend({
     accel: z.string().nullable(),
     accelWhy: z.string().nullable(),
-    generation: generationSchema.nullable(),
+    generation: z.string().nullable(),
+    ended: endedSchema.nullable(),
+    error: targetErrorSchema.nullable(),
+    durationsMs: z.record(z.string(), z.number()).nullable(),
     requirements: tallySchema.nullable(),
-    error: errorSchema.nullable(),
-    durationsMs: z.record(z.string(), z.number()),
-    artifacts: z.array(z.object({ name: z.string(), state: z.string(), because: z.string() })),
-    violated: z.array(z.object({ id: z.string(), level: levelSchema, because: z.string().nullable() })),
-    areas: z.array(z.object({ area: z.string(), counts: countsSchema })),
-    events: z.array(kernelEventSchema.extend({ test: z.string().nullable() })),
+    artifacts: list(z.object({ name: z.string(), key: z.string(), state: z.string(), because: z.string() })),
+    facts: z.record(z.string(), z.unknown()),
+    attempts: z.object({ begun: z.int(), ended: z.int() }),
   })
   .openapi("RunTargetDetail");
 export type RunTargetDetail = z.infer<typeof runTargetDetailSchema>;
 
 export const runDetailSchema = z
   .object({
-    ...summary,
-    reasons: z.array(z.string()),
+    ...about,
+    reasons: list(z.string()),
+    planDigest: z.string().nullable(),
     catalogueDigest: z.string().nullable(),
     suiteDigest: z.string().nullable(),
-    planDigest: z.string().nullable(),
     seed: z.int().nullable(),
-    scope: z.string().nullable(),
-    canaries: z.object({ right: z.int(), planned: z.int(), wrong: z.array(z.object({ target: z.string(), test: z.string(), expected: z.string(), actual: z.string() })) }).nullable(),
-    waivers: z.object({ used: z.array(z.string()), expired: z.array(z.string()), unused: z.array(z.string()) }).nullable(),
-    uploadedBy: z.string().nullable(),
-    targets: z.array(runTargetDetailSchema),
+    canaries: z.object({ right: z.int().nullable(), planned: z.int().nullable() }),
+    records: z.object({ read: z.int(), torn: z.int() }),
+    pinnedAt: timeSchema.nullable(),
+    pinReason: z.string().nullable(),
+    waivers: list(z.object({ text: z.string(), state: z.string() })),
+    uploadedBy: z.string().nullable().openapi({ description: "Name of the token that brought it; null for runs made on the centre's own host" }),
+    targets: list(runTargetDetailSchema),
   })
   .openapi("RunDetail");
 export type RunDetail = z.infer<typeof runDetailSchema>;
 
 export const testRowSchema = z
   .object({
+    target: z.string(),
     test: z.string(),
     area: z.string(),
     outcome: outcomeKindSchema,
     message: z.string().nullable(),
     durationMs: z.number().nullable(),
     waived: z.boolean(),
+    canary: z.boolean(),
+    requirements: list(z.string()),
   })
   .openapi("TestRow");
 export type TestRow = z.infer<typeof testRowSchema>;
+export const testListSchema = pageOf(testRowSchema, "TestList");
+export type TestList = z.infer<typeof testListSchema>;
 
-export const runResultsSchema = z.object({ run: runIdSchema, target: z.string(), results: z.array(testRowSchema) }).openapi("RunResults");
-export type RunResults = z.infer<typeof runResultsSchema>;
+export const requirementRowSchema = z
+  .object({ target: z.string(), requirement: z.string(), level: levelSchema, text: z.string().nullable(), state: requirementStateSchema, because: z.string().nullable() })
+  .openapi("RunRequirement");
+export const runRequirementsSchema = pageOf(requirementRowSchema, "RunRequirementList");
+export type RunRequirements = z.infer<typeof runRequirementsSchema>;
+
+const subject = { run: runIdSchema, startedAt: timeSchema.nullable(), target: z.string(), kernel: z.string(), module: z.string().nullable() };
+
+export const testHistorySchema = pageOf(
+  z.object({ ...subject, outcome: outcomeKindSchema, message: z.string().nullable(), durationMs: z.number().nullable(), waived: z.boolean() }).openapi("TestHistoryRow"),
+  "TestHistory",
+);
+export type TestHistory = z.infer<typeof testHistorySchema>;
+
+export const requirementHistoryRowSchema = z.object({ ...subject, level: levelSchema, state: requirementStateSchema, because: z.string().nullable() }).openapi("RequirementHistoryRow");
+
+const eventSchema = z
+  .object({ kind: z.string(), fingerprint: z.string(), title: z.string(), consoleOffset: z.int(), excerpt: z.string(), machine: z.string().nullable() })
+  .openapi("KernelEvent");
 
 const attemptSchema = z
   .object({
@@ -81,31 +104,18 @@ const attemptSchema = z
     runner: z.string().nullable(),
     durationMs: z.number().nullable(),
     limitMs: z.number().nullable(),
-    errors: z.array(z.object({ code: z.string().nullable(), message: z.string() })),
-    unsupported: z.array(z.string()),
+    errors: list(z.object({ code: z.string().nullable(), message: z.string() })),
+    unsupported: list(z.string()),
   })
   .openapi("Attempt");
 
-const seenSchema = z
-  .object({ run: runIdSchema, target: z.string(), startedAt: timeSchema.nullable(), outcome: outcomeKindSchema, message: z.string().nullable(), durationMs: z.number().nullable(), waived: z.boolean() })
-  .openapi("SeenResult");
-
-export const testDetailSchema = z
-  .object({
+export const testDetailSchema = testRowSchema
+  .extend({
     run: runIdSchema,
-    target: z.string(),
-    test: z.string(),
-    result: testRowSchema.nullable(),
-    requirements: z.array(z.object({ id: z.string(), level: levelSchema, text: z.string() })),
-    attempts: z.array(attemptSchema),
-    events: z.array(kernelEventSchema),
-    evidence: z.object({
-      files: z.array(z.object({ path: z.string(), bytes: z.int() })),
-      /** When retention removed it; the files are then no more. */
-      prunedAt: timeSchema.nullable(),
-    }),
-    history: z.array(seenSchema).openapi({ description: "The same test on the same target in other runs, newest first" }),
-    elsewhere: z.array(seenSchema).openapi({ description: "The newest result of the same test on each other target" }),
+    attempts: list(attemptSchema),
+    events: list(eventSchema),
+    evidence: list(z.object({ path: z.string(), bytes: z.int(), prunedAt: timeSchema.nullable() })),
+    texts: list(z.object({ id: z.string(), level: levelSchema, text: z.string() })).openapi({ description: "The requirements it speaks for" }),
   })
   .openapi("TestDetail");
 export type TestDetail = z.infer<typeof testDetailSchema>;

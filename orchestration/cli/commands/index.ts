@@ -8,9 +8,11 @@ import { record } from "./record.ts";
 import { report } from "./report.ts";
 import { requirements } from "./requirements.ts";
 import { run } from "./run.ts";
+import { serve } from "./serve.ts";
 import { shell } from "./shell.ts";
 import { targets } from "./targets.ts";
 import { test } from "./test.ts";
+import { token } from "./token.ts";
 
 /** Every command of the program, in the order of its help. */
-export const COMMANDS: readonly Command[] = [run, test, doctor, plan, build, record, judge, report, targets, requirements, bench, shell];
+export const COMMANDS: readonly Command[] = [run, test, doctor, plan, build, record, judge, report, targets, requirements, bench, shell, serve, token];
