@@ -36,7 +36,7 @@ export class BuiltDashboard implements Dashboard {
 
   async file(path: string): Promise<DashboardFile> {
     const files = await this.files;
-    const found = files.get(path) ?? (extname(path) === "" || path.startsWith("/tests/") ? files.get("/index.html") : undefined);
+    const found = files.get(path) ?? (extname(path) === "" ? files.get("/index.html") : undefined);
     if (found === undefined) throw new SuiteError("NOTHING_THERE", `the dashboard has no file ${path.slice(0, 200)}`);
     return found;
   }

@@ -4,7 +4,7 @@ import { areaOf, REQUIREMENTS } from "../../../conformance/catalogue/index.ts";
 import { judge } from "../../../ci/policy/judge.ts";
 import { NO_WAIVERS, type Waivers } from "../../../ci/policy/waivers.ts";
 import { digestOf } from "../../base/digest.ts";
-import { makePlan, planDigest, type Plan, type PlannedTest } from "../../plan/plan.ts";
+import { makePlan, planDigest, plannedFor, type Plan, type PlannedTest } from "../../plan/plan.ts";
 import { EVERYTHING } from "../../plan/select.ts";
 import { parseRecords } from "../../record/jsonl.ts";
 import { RECORD_SCHEMA, type KernelEvent, type RecordFields } from "../../record/v1.ts";
@@ -89,6 +89,7 @@ export function linesOf(made: MadeUp, plan: Plan): string[] {
   let told = 0;
   for (const [index, test] of plan.tests.entries()) {
     for (const target of made.targets) {
+      if (!plannedFor(test, "2015-08")) continue;
       const canary = test.canary !== undefined;
       const fate = canary ? ({ kind: "crashed", event: CANARY.event } as const) : fateOf(made, test, index, target);
       if (fate.kind === "not-run") continue;
