@@ -9,6 +9,15 @@ const EVERY_MS = 2_000;
 /** A run that goes on is stored in steps: each is a transaction, and readers wait for it in the embedded database. */
 const GROWING_EVERY_MS = 10_000;
 
+/** The time of a verdict that an earlier centre stored. */
+const UNKNOWN = -1;
+
+interface Seen {
+  readonly bytes: number;
+  readonly judgedMs: number | null;
+  readonly atMs: number;
+}
+
 /**
  * Keeps the database up with the run folders: runs that go on here, runs that were uploaded, runs from before the centre
  * started. Ingest is idempotent, so the only thing remembered is what need not be looked at again.
@@ -17,7 +26,7 @@ export class Keeper implements AsyncDisposable {
   private readonly db: Database;
   private readonly runsDir: string;
   private readonly log: (line: string) => void;
-  private readonly done = new Map<string, { signature: string; atMs: number }>();
+  private readonly done = new Map<string, Seen>();
   private timer: NodeJS.Timeout | undefined;
   private busy: Promise<void> = Promise.resolve();
 
@@ -55,10 +64,13 @@ export class Keeper implements AsyncDisposable {
     const records = await stat(join(dir, "records.jsonl")).catch(() => null);
     if (records === null) return;
     const verdict = await stat(join(dir, "verdict.json")).catch(() => null);
-    const signature = signatureOf(records.size, verdict !== null);
+    const seen: Seen = { bytes: records.size, judgedMs: verdict?.mtimeMs ?? null, atMs: Date.now() };
     const before = this.done.get(run);
-    if (before !== undefined && (before.signature === signature || (verdict === null && Date.now() - before.atMs < GROWING_EVERY_MS))) return;
-    this.done.set(run, { signature, atMs: Date.now() });
+    if (before !== undefined && (isSame(before, seen) || (verdict === null && seen.atMs - before.atMs < GROWING_EVERY_MS))) {
+      if (before.judgedMs === UNKNOWN) this.done.set(run, seen);
+      return;
+    }
+    this.done.set(run, seen);
     try {
       await ingestRun(this.db, run, dir);
     } catch (error) {
@@ -69,10 +81,11 @@ export class Keeper implements AsyncDisposable {
   /** What an earlier centre stored to its end. */
   private async recall(): Promise<void> {
     const rows = await this.db.selectFrom("ingest").innerJoin("run", "run.id", "ingest.run").select(["run.id", "ingest.bytes_read", "run.verdict"]).where("run.verdict", "is not", null).execute();
-    for (const row of rows) this.done.set(row.id, { signature: signatureOf(row.bytes_read, true), atMs: 0 });
+    for (const row of rows) this.done.set(row.id, { bytes: row.bytes_read, judgedMs: UNKNOWN, atMs: 0 });
   }
 }
 
-function signatureOf(bytes: number, judged: boolean): string {
-  return `${bytes}${judged ? ", judged" : ""}`;
+/** A run may be judged again, and then its verdict is stored again. */
+function isSame(before: Seen, now: Seen): boolean {
+  return before.bytes === now.bytes && (before.judgedMs === now.judgedMs || (before.judgedMs === UNKNOWN && now.judgedMs !== null));
 }

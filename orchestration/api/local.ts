@@ -31,6 +31,11 @@ export async function askLocalCentre<T>(method: "GET" | "POST" | "DELETE", path:
   return document as T;
 }
 
+/** True while a centre runs on this home. */
+export async function centreRuns(): Promise<boolean> {
+  return (await askLocalCentre("GET", "/session").catch(() => null)) !== null;
+}
+
 function send(socket: string, method: string, path: string, body: unknown): Promise<{ status: number; text: string } | null> {
   return new Promise((resolve, reject) => {
     const asked = request({ socketPath: socket, method, path, headers: { host: "localhost", ...(body === undefined ? {} : { "content-type": "application/json" }) } }, (answer) => {

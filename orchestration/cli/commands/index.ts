@@ -4,6 +4,7 @@ import { build } from "./build.ts";
 import { doctor } from "./doctor.ts";
 import { judge } from "./judge.ts";
 import { plan } from "./plan.ts";
+import { push } from "./push.ts";
 import { record } from "./record.ts";
 import { report } from "./report.ts";
 import { requirements } from "./requirements.ts";
@@ -15,4 +16,4 @@ import { test } from "./test.ts";
 import { token } from "./token.ts";
 
 /** Every command of the program, in the order of its help. */
-export const COMMANDS: readonly Command[] = [run, test, doctor, plan, build, record, judge, report, targets, requirements, bench, shell, serve, token];
+export const COMMANDS: readonly Command[] = [run, test, doctor, plan, build, record, judge, report, targets, requirements, bench, shell, serve, push, token];
