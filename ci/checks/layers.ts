@@ -19,6 +19,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["conformance/tests/", "conformance/playwright.config.ts"],
   ["orchestration/run/"],
   ["orchestration/store/"],
+  ["orchestration/export/"],
   ["ci/policy/"],
   ["orchestration/api/"],
   ["orchestration/bench/"],

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { bench } from "./bench.ts";
 import { build } from "./build.ts";
 import { doctor } from "./doctor.ts";
+import { exportCommand } from "./export.ts";
 import { judge } from "./judge.ts";
 import { plan } from "./plan.ts";
 import { push } from "./push.ts";
@@ -16,4 +17,4 @@ import { test } from "./test.ts";
 import { token } from "./token.ts";
 
 /** Every command of the program, in the order of its help. */
-export const COMMANDS: readonly Command[] = [run, test, doctor, plan, build, record, judge, report, targets, requirements, bench, shell, serve, push, token];
+export const COMMANDS: readonly Command[] = [run, test, doctor, plan, build, record, judge, report, exportCommand, targets, requirements, bench, shell, serve, push, token];

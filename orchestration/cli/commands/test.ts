@@ -29,7 +29,7 @@ export const test = new Command("test")
   .option("--no-machines", "leave out the tests that run whole runs on machines")
   .argument("[files...]", "test files; default: all")
   .action(async (files: string[], options: { grep?: string; checks: boolean; machines: boolean }) => {
-    const missing = await missingPackages(["build", "image", "vm"]);
+    const missing = await missingPackages(["build", "image", "vm", "store"]);
     if (missing.length > 0) await installPackages(missing);
     await installBrowser();
     const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
