@@ -37,7 +37,7 @@ describe("what is answered", () => {
   test("the document is OpenAPI 3.1 by a validator of others", async () => {
     const { body } = await at.ask("/openapi.json");
     assert.equal((body as { openapi: string }).openapi, "3.1.0");
-    const result = await new Validator().validate(body as object);
+    const result = await new Validator().validate(body as Record<string, unknown>);
     assert.equal(result.valid, true, JSON.stringify("errors" in result ? result.errors : ""));
   });
 
