@@ -1,7 +1,7 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { getCookie } from "hono/cookie";
 import { SuiteError } from "../base/errors.ts";
-import type { Centre, Env } from "./centre.ts";
+import { isOwner, type Centre, type Env } from "./centre.ts";
 import { ANONYMOUS_READER, mayAs, OWNER, type Principal, type Role } from "./roles.ts";
 import { findToken, validToken } from "./tokens.ts";
 
@@ -17,7 +17,7 @@ export function identify(centre: Centre): MiddlewareHandler<Env> {
 }
 
 async function principalOf(c: Context<Env>, centre: Centre): Promise<Principal> {
-  if (c.env.owner === true) return OWNER;
+  if (isOwner(c.env)) return OWNER;
   const header = c.req.header("authorization");
   if (header !== undefined) {
     const text = /^Bearer ([\w-]{20,200})$/i.exec(header)?.[1];

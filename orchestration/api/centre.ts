@@ -32,4 +32,9 @@ export interface Env {
   Variables: { who: Principal };
 }
 
+/** True for requests of the owner's socket. Whoever calls the application as a function need not say where from. */
+export function isOwner(env: Env["Bindings"] | undefined): boolean {
+  return env?.owner === true;
+}
+
 export type Api = OpenAPIHono<Env>;

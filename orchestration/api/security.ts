@@ -1,7 +1,7 @@
 import type { MiddlewareHandler } from "hono";
 import { secureHeaders } from "hono/secure-headers";
 import { SuiteError } from "../base/errors.ts";
-import type { Centre, Env } from "./centre.ts";
+import { isOwner, type Centre, type Env } from "./centre.ts";
 
 const SAFE = new Set(["GET", "HEAD", "OPTIONS"]);
 
@@ -22,7 +22,7 @@ export const headers: MiddlewareHandler<Env> = secureHeaders({
 export function knownHost(centre: Centre): MiddlewareHandler<Env> {
   return async (c, next) => {
     const host = new URL(c.req.url).hostname.replace(/^\[|\]$/g, "");
-    if (centre.hostNames !== null && c.env.owner !== true && !centre.hostNames.includes(host)) {
+    if (centre.hostNames !== null && !isOwner(c.env) && !centre.hostNames.includes(host)) {
       throw new SuiteError("USAGE", `this centre is not called "${host.slice(0, 100)}"; start it with --name to allow that`);
     }
     await next();
