@@ -25,7 +25,7 @@ async function allTests(run: string, target: string, abort: AbortSignal): Promis
 export function RunTests({ run, target, counts }: { run: string; target: string; counts: Counts | null }): JSX.Element {
   const loaded = useLoad(`${run} ${target} tests`, (abort) => allTests(run, target, abort));
   return (
-    <section aria-label="Tests">
+    <section>
       <Show of={loaded}>{(rows) => <Filtered run={run} rows={rows} counts={counts} />}</Show>
     </section>
   );
