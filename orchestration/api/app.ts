@@ -12,7 +12,7 @@ import { tokenRoutes } from "./handlers/tokens.ts";
 import { tooLarge, uploadRoutes } from "./handlers/uploads.ts";
 import { viewRoutes } from "./handlers/views.ts";
 import { refuse } from "./problems.ts";
-import { headers, knownHost, ownOrigin } from "./security.ts";
+import { headers, knownHost, ownOrigin, sandboxed } from "./security.ts";
 
 const API = "/api/v1";
 /** Of everything but the contents of runs. A manifest of twenty thousand files has 6 MiB. */
@@ -21,7 +21,7 @@ const BODY_BYTES = 8 * 1024 * 1024;
 /** The whole of the centre as one function from request to response; it opens no socket. */
 export function createApp(centre: Centre): Api {
   const app = newRouter();
-  app.use(headers, knownHost(centre));
+  app.use(sandboxed, headers, knownHost(centre));
   app.use(compress());
   app.route(API, createApi(centre));
   app.get("*", async (c) => {

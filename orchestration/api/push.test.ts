@@ -117,7 +117,7 @@ test("who may not, and what is no centre, is told so", async () => {
   await assert.rejects(send(dir, { token: await at.token("read") }), fails("TOKEN_REFUSED"));
   await assert.rejects(send(dir, { token: "buslab_nobody_knows_this_one" }), fails("TOKEN_NEEDED"));
   await assert.rejects(send(dir, { url: "nonsense" }), fails("USAGE"));
-  await assert.rejects(send(dir, { url: `${url}/elsewhere` }), fails("CENTRE_FAILED"));
+  await assert.rejects(send(dir, { url: `${url}/elsewhere` }), fails("NOTHING_THERE"));
 });
 
 test("an address in use or without sense is one sentence", async () => {

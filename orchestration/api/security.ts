@@ -15,6 +15,12 @@ export const headers: MiddlewareHandler<Env> = secureHeaders({
   strictTransportSecurity: false,
 });
 
+/** Files of runs were written by guests: they may load and run nothing. Comes around {@link headers}, so that it has the last word. */
+export const sandboxed: MiddlewareHandler<Env> = async (c, next) => {
+  await next();
+  if (/\/runs\/[^/]+\/file$/.test(c.req.path)) c.header("Content-Security-Policy", "default-src 'none'; sandbox; frame-ancestors 'none'");
+};
+
 /**
  * Refuses names that are not this centre's: a page of somebody else could point a name of its own at a loopback address
  * and read what only this host should.

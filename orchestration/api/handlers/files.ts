@@ -37,7 +37,6 @@ export function fileRoutes(api: Api, centre: Centre): void {
         throw await explain(centre, run, path, error);
       });
       c.header("Content-Type", "text/plain; charset=utf-8");
-      c.header("Content-Security-Policy", "default-src 'none'; sandbox; frame-ancestors 'none'");
       c.header("X-Total-Bytes", String(size));
       c.header("X-From", String(start));
       if (download !== undefined) c.header("Content-Disposition", `attachment; filename="${path.split("/").at(-1)?.replaceAll(/[^\w.-]/g, "_") ?? "file"}"`);
