@@ -61,7 +61,7 @@ test("from the matrix down to the evidence of a test, without a mouse", async ({
   await expect(page).toHaveURL(/\/runs\/[\w-]+\?target=.*area=/);
   await expect(page.locator("table.tests tbody tr").first()).toBeVisible();
   await page.keyboard.press("k"); // the last row of the page is one of its tests
-  await page.locator("table.tests tbody a.row-link").first().focus();
+  await page.locator("table.tests tbody tr", { has: page.locator(".tone-bad") }).first().locator("a.row-link").focus();
   await page.keyboard.press("Enter");
   await expect(page).toHaveURL(/\/test\?/);
   await expect(page.getByText("What went over the bus")).toBeVisible();
