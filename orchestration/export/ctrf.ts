@@ -34,7 +34,7 @@ function testOf(each: Case, names: UniqueNames): object {
     rawStatus: each.outcome,
     ...(each.status === "pass" ? {} : { message: oneLine(each.summary), trace: plain(each.message) }),
     ...(each.test === null ? {} : { filePath: `conformance/tests/${each.file}` }),
-    labels: { requirement: [...each.requirements], target: each.target, ...(each.status === "waived" ? { waived: "true" } : {}) },
+    labels: { ...(each.requirements.length === 0 ? {} : { requirement: [...each.requirements] }), target: each.target, ...(each.status === "waived" ? { waived: "true" } : {}) },
   };
 }
 

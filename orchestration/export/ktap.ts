@@ -16,7 +16,8 @@ export function toKtap(input: ExportInput): string {
   const lines = ["KTAP version 1", `1..${suites.length + 1}`];
   suites.forEach(({ target, cases }, index) => {
     const inner = new UniqueNames();
-    const body = ["KTAP version 1", `#:ktap_test: ${oneLine(target.id)}`, `#:ktap_arch: ${oneLine(target.id.split("/")[0] ?? "")}`, `1..${cases.length}`, ...cases.flatMap((each, place) => result(each, place + 1, inner.take(nameOf(each))))];
+    // The plan right behind the version: the kernel's parser takes it nowhere else, so what describes the suite comes after it.
+    const body = ["KTAP version 1", `1..${cases.length}`, `#:ktap_test: ${oneLine(target.id)}`, `#:ktap_arch: ${oneLine(target.id.split("/")[0] ?? "")}`, ...cases.flatMap((each, place) => result(each, place + 1, inner.take(nameOf(each))))];
     lines.push(...body.map((line) => `  ${line}`));
     const ok = cases.every((each) => SPELLINGS[each.status].ktap.ok);
     lines.push(`${ok ? "ok" : "not ok"} ${index + 1} ${names.take(description(target.id))}`);

@@ -6,6 +6,7 @@ import { parseRecords } from "../record/jsonl.ts";
 import { verdictSchema } from "../record/verdict.ts";
 import { indexEvidence } from "./evidence.ts";
 import { storeRecords } from "./records.ts";
+import { mirrorRetention } from "./retention.ts";
 import type { Database, Tables } from "./schema.ts";
 import { storeVerdict } from "./verdict.ts";
 
@@ -40,6 +41,7 @@ export async function ingestRun(db: Database, run: string, runDir: string, optio
     }
     const judged = await ingestVerdict(db, run, join(runDir, "verdict.json"));
     await indexEvidence(db, run, runDir);
+    await mirrorRetention(db, run, runDir);
     const { records, torn } = await db.selectFrom("ingest").select(["records", "torn"]).where("run", "=", run).executeTakeFirstOrThrow();
     return { records, torn, judged };
   } catch (error) {

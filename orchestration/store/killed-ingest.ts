@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
-import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
+import { stat } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { sql } from "kysely";
 import { SuiteError } from "../base/errors.ts";
 import type { Database } from "./schema.ts";
@@ -8,7 +8,7 @@ import type { Database } from "./schema.ts";
 const CHILD = join(import.meta.dirname, "ingest-child.ts");
 
 export interface Kills {
-  /** Processes killed between their first and last statement. */
+  /** Processes killed amid their statements. */
   readonly kills: number;
   /** Of those, how many left a run whose records were not all stored; not counted where nobody could look. */
   readonly amidRecords: number;
@@ -19,8 +19,8 @@ export interface Kills {
 export interface KillOptions {
   /** How often at least; folders are taken in turn until then, and each to its end afterwards. */
   readonly kills: number;
-  /** The latest moment of a kill after the first statement. */
-  readonly mostMs: number;
+  /** A process dies at one of its first so many statements; fewer than one ingest has, or it may end before. */
+  readonly mostStatements: number;
   readonly chunkBytes: number;
   readonly random: () => number;
   /** Whether records of the run are still missing; asked after each kill. */
@@ -28,43 +28,42 @@ export interface KillOptions {
 }
 
 /**
- * Stores run folders by processes that are killed (SIGKILL) at random moments, each begun again until all are stored.
+ * Stores run folders by processes that are killed (SIGKILL) at random statements, each begun again until all are stored.
  * @param where url of a server, or folder of an embedded database, migrated already
  */
 export async function ingestWithKills(where: string, runDirs: readonly string[], options: KillOptions): Promise<Kills> {
   let [kills, ended, amidRecords] = [0, 0, 0];
   for (let turn = 0; kills < options.kills; turn++) {
     const runDir = runDirs[turn % runDirs.length] ?? "";
-    if (await storeOnce(where, runDir, options.chunkBytes, options.random() * options.mostMs)) ended++;
+    const statement = 1 + Math.floor(options.random() * options.mostStatements);
+    if (await storeOnce(where, runDir, options.chunkBytes, statement)) ended++;
     else {
       kills++;
       if ((await options.isPartial?.(runDir)) === true) amidRecords++;
     }
   }
-  for (const runDir of runDirs) if (await storeOnce(where, runDir, options.chunkBytes, null)) ended++;
+  for (const runDir of runDirs) if (await storeOnce(where, runDir, options.chunkBytes, 0)) ended++;
   return { kills, amidRecords, ended };
 }
 
+/** Whether the database has not yet read a run's records to their end. */
+export async function isPartlyStored(db: Database, runDir: string): Promise<boolean> {
+  const row = await db.selectFrom("ingest").select("bytes_read").where("run", "=", basename(runDir)).executeTakeFirst();
+  return (row?.bytes_read ?? 0) < (await stat(join(runDir, "records.jsonl"))).size;
+}
+
 /** @returns false when it was killed */
-async function storeOnce(where: string, runDir: string, chunkBytes: number, killAfterMs: number | null): Promise<boolean> {
-  const child = spawn(process.execPath, [CHILD, where, runDir, String(chunkBytes)], { stdio: ["ignore", "pipe", "pipe"] });
+async function storeOnce(where: string, runDir: string, chunkBytes: number, statement: number): Promise<boolean> {
+  const child = spawn(process.execPath, [CHILD, where, runDir, String(chunkBytes), String(statement)], { stdio: ["ignore", "pipe", "pipe"] });
   let [output, errors] = ["", ""];
   child.stderr.on("data", (chunk: Buffer) => (errors += chunk.toString()));
-  const closed = new Promise<NodeJS.Signals | number | null>((resolve) => child.once("close", (code, signal) => resolve(signal ?? code)));
-  const begun = new Promise<void>((resolve) =>
-    child.stdout.on("data", (chunk: Buffer) => {
-      output += chunk.toString();
-      resolve();
-    }),
-  );
-  await Promise.race([begun, closed]);
-  if (killAfterMs !== null) {
-    await Promise.race([pause(killAfterMs), closed]);
-    child.kill("SIGKILL");
-  }
-  const how = await closed;
-  if (how === "SIGKILL" && !output.includes("end")) return false;
+  child.stdout.on("data", (chunk: Buffer) => {
+    output += chunk.toString();
+    if (output.startsWith("now")) child.kill("SIGKILL");
+  });
+  const how = await new Promise<NodeJS.Signals | number | null>((resolve) => child.once("close", (code, signal) => resolve(signal ?? code)));
   if (output.includes("end")) return true;
+  if (how === "SIGKILL" && output.includes("now")) return false;
   throw new SuiteError("STORE_FAILED", `an ingest ended by itself (${how ?? "?"})`, { details: errors });
 }
 

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
-import { stat } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import test, { after, before, describe } from "node:test";
 import { ingestRun } from "./ingest.ts";
 import { ingestContract, TARGET, temporaryFolder } from "./ingest.contract.ts";
-import { dumpRun, ingestWithKills } from "./killed-ingest.ts";
+import { dumpRun, ingestWithKills, isPartlyStored } from "./killed-ingest.ts";
 import { hasLocalPostgres, startLocalPostgres, type LocalPostgres } from "./local-postgres.ts";
 import { writeMadeUpRun } from "./made-up.ts";
 import { migrate } from "./migrate.ts";
@@ -39,12 +38,10 @@ describe("PostgreSQL", { skip: (await hasLocalPostgres()) ? false : "Debian's pa
     const runs = ["20260101-000000-aaaaaa", "20260101-000000-bbbbbb"].map((run) => ({ run, dir: join(temporaryFolder(), run) }));
     for (const { run, dir } of runs) await writeMadeUpRun(dir, { run, targets: [TARGET], tests: 1_000, outcome: (index) => (index % 50 === 0 ? "crashed" : "passed") });
     await using killedStore = await openMigrated(killed);
-    const isPartial = async (dir: string): Promise<boolean> => {
-      const row = await killedStore.db.selectFrom("ingest").select("bytes_read").where("run", "=", basename(dir)).executeTakeFirst();
-      return (row?.bytes_read ?? 0) < (await stat(join(dir, "records.jsonl"))).size;
-    };
-    const { kills, amidRecords } = await ingestWithKills(killed, runs.map(({ dir }) => dir), { kills: 6, mostMs: 150, chunkBytes: 32_768, random: Math.random, isPartial });
-    assert.ok(kills >= 6, `${kills} kills, ${amidRecords} of them amid records`);
+    const { kills, amidRecords } = await ingestWithKills(killed, runs.map(({ dir }) => dir), {
+      kills: 6, mostStatements: 60, chunkBytes: 32_768, random: Math.random, isPartial: (dir) => isPartlyStored(killedStore.db, dir),
+    });
+    assert.ok(kills >= 6 && amidRecords > 0, `${kills} kills, ${amidRecords} of them amid records`);
     await using cleanStore = await openMigrated(clean);
     for (const { run, dir } of runs) {
       await ingestRun(cleanStore.db, run, dir);

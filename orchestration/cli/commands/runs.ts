@@ -1,0 +1,58 @@
+import { Command } from "commander";
+import { findRun } from "../../run/run-folder.ts";
+import { listRuns, mirrorRetention, openStore, pinRun, unpinRun, type RunRow } from "../../store/index.ts";
+import { print, printJson } from "../output.ts";
+
+/** Which runs are kept, and which of them retention must leave alone. */
+export const runs = new Command("runs").description("list the runs that are kept; pin and unpin their evidence");
+
+runs
+  .command("list", { isDefault: true })
+  .description("the newest first")
+  .option("--limit <number>", "how many", "50")
+  .option("--target <id>", "only with this target")
+  .option("--verdict <word>", "conformant, violated, undecided or none")
+  .option("--json", "one JSON document")
+  .action(async (options: { limit: string; target?: string; verdict?: string; json?: boolean }) => {
+    await using store = await openStore();
+    const page = await listRuns(store.db, {
+      limit: Number(options.limit) || 50,
+      ...(options.target === undefined ? {} : { target: options.target }),
+      ...(options.verdict === undefined ? {} : { verdict: options.verdict as "none" }),
+    });
+    if (options.json === true) printJson({ schema: "buslab.runs/1", total: page.total, runs: page.rows });
+    else print(page.rows.length === 0 ? "no runs are kept; ./buslab run makes one" : page.rows.map(renderRun).join("\n"));
+  });
+
+runs
+  .command("pin")
+  .description("keep the evidence of a run from prune")
+  .argument("<run>", "a run id, its last part, or latest")
+  .option("--reason <text>", "why", "pinned by hand")
+  .action(async (text: string, options: { reason: string }) => {
+    const { run, dir } = await findRun(text);
+    await pinRun(dir, options.reason, new Date());
+    await mirror(run, dir);
+    print(`${run} is pinned: ${options.reason}`);
+  });
+
+runs
+  .command("unpin")
+  .description("let prune have the evidence of a run again")
+  .argument("<run>", "a run id, its last part, or latest")
+  .action(async (text: string) => {
+    const { run, dir } = await findRun(text);
+    await unpinRun(dir);
+    await mirror(run, dir);
+    print(`${run} is no longer pinned`);
+  });
+
+async function mirror(run: string, dir: string): Promise<void> {
+  await using store = await openStore();
+  await mirrorRetention(store.db, run, dir);
+}
+
+export function renderRun(row: RunRow): string {
+  const notes = [row.pinned ? "pinned" : "", row.prunedAt === null ? "" : `evidence pruned on ${row.prunedAt.slice(0, 10)}`].filter((note) => note !== "");
+  return `${row.run}  ${(row.verdict ?? "not judged").padEnd(10)}  ${row.targets.map(({ target }) => target).join(" ")}  ${row.selection ?? ""}${notes.length === 0 ? "" : `  [${notes.join(", ")}]`}`;
+}
