@@ -12,6 +12,9 @@ const GROWING_EVERY_MS = 10_000;
 /** The time of a verdict that an earlier centre stored. */
 const UNKNOWN = -1;
 
+/** Chunks of a run are transactions, and requests wait for one in the embedded database: this much takes well below a second. */
+const CHUNK_BYTES = 128 * 1024;
+
 interface Seen {
   readonly bytes: number;
   readonly judgedMs: number | null;
@@ -26,6 +29,9 @@ export class Keeper implements AsyncDisposable {
   private readonly db: Database;
   private readonly runsDir: string;
   private readonly log: (line: string) => void;
+  /** Resolves when the run folders are no longer where they were: nothing is left to serve. */
+  readonly gone: Promise<void>;
+  private readonly isGone: () => void;
   private readonly done = new Map<string, Seen>();
   private timer: NodeJS.Timeout | undefined;
   private busy: Promise<void> = Promise.resolve();
@@ -34,6 +40,9 @@ export class Keeper implements AsyncDisposable {
     this.db = db;
     this.runsDir = runsDir;
     this.log = log;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.gone = promise;
+    this.isGone = resolve;
   }
 
   start(): void {
@@ -54,7 +63,11 @@ export class Keeper implements AsyncDisposable {
   }
 
   private async look(): Promise<void> {
-    const names = await readdir(this.runsDir).catch(() => []);
+    const names = await readdir(this.runsDir).catch((error: NodeJS.ErrnoException) => (error.code === "ENOENT" ? null : []));
+    if (names === null) {
+      clearInterval(this.timer);
+      return this.isGone();
+    }
     if (this.done.size === 0) await this.recall();
     for (const run of names.filter((name) => RUN_ID.test(name)).sort()) await this.keep(run);
   }
@@ -72,7 +85,7 @@ export class Keeper implements AsyncDisposable {
     }
     this.done.set(run, seen);
     try {
-      await ingestRun(this.db, run, dir);
+      await ingestRun(this.db, run, dir, { chunkBytes: CHUNK_BYTES });
     } catch (error) {
       this.log(`run ${run}: ${asSuiteError(error).message}`);
     }

@@ -1,6 +1,6 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { asSuiteError } from "../base/errors.ts";
+import { asSuiteError, SuiteError } from "../base/errors.ts";
 import { homeDir, runsDir } from "../base/paths.ts";
 import { describeWaiver, readWaivers } from "../../ci/policy/waivers.ts";
 import { ingestRun } from "../store/ingest.ts";
@@ -67,7 +67,8 @@ export async function serveCentre(options: ServeOptions): Promise<void> {
   keeper.start();
   const { n } = await db.selectFrom("token").select((eb) => eb.fn.countAll<number>().as("n")).where("revoked_at", "is", null).executeTakeFirstOrThrow();
   options.onReady({ url, store: store.where, tokens: n });
-  if (!options.signal.aborted) await new Promise((resolve) => options.signal.addEventListener("abort", resolve, { once: true }));
+  const asked = new Promise<"asked">((resolve) => (options.signal.aborted ? resolve("asked") : options.signal.addEventListener("abort", () => resolve("asked"), { once: true })));
+  if ((await Promise.race([asked, keeper.gone])) !== "asked") throw new SuiteError("STORE_FAILED", `the folder of runs ${runsDir()} was removed while the results centre ran on it`);
 }
 
 async function storeRun(db: Database, run: string): Promise<void> {

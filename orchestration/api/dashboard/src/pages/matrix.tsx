@@ -54,7 +54,6 @@ function Grid({ matrix }: { matrix: Matrix }): JSX.Element {
                   <a href={withQuery("/requirements", { area })}>{area}</a>
                 </th>
               ))}
-              <th scope="col">Run</th>
             </tr>
           </thead>
           <tbody>
@@ -64,6 +63,9 @@ function Grid({ matrix }: { matrix: Matrix }): JSX.Element {
                   <a href={runHref(run, { target })}>
                     <Target id={target} />
                   </a>
+                  <div class="of-run">
+                    <RunLink run={run} />
+                  </div>
                 </th>
                 <td>{verdict === null ? "" : <Verdict state={verdict} />}</td>
                 {matrix.areas.map((area) => {
@@ -79,9 +81,6 @@ function Grid({ matrix }: { matrix: Matrix }): JSX.Element {
                     </td>
                   );
                 })}
-                <td>
-                  <RunLink run={run} />
-                </td>
               </tr>
             ))}
           </tbody>

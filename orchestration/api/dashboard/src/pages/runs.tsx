@@ -41,7 +41,7 @@ export function RunsPage(): JSX.Element {
             </Empty>
           ) : (
             <>
-              <Table caption="Runs, the newest first" className="runs" head={["Run", "Verdict", "Started", "Took", "Targets", "Tests", "Selection"].map((name) => <th key={name} scope="col">{name}</th>)}>
+              <Table caption="Runs, the newest first" className="runs" head={["Run", "Verdict", "Started", "Took", "Targets", "Tests"].map((name) => <th key={name} scope="col">{name}</th>)}>
                 {rows.map((row) => (
                   <Row key={row.run} row={row} />
                 ))}
@@ -75,9 +75,9 @@ function Row({ row }: { row: RunSummary }): JSX.Element {
       <td>
         {first !== undefined && <Target id={first.target} />}
         {others.length > 0 && <span class="muted" title={others.map((target) => target.target).join("\n")}> and {others.length} more</span>}
+        {row.selection !== null && <div class="muted clip about" title={row.selection}>{row.selection}</div>}
       </td>
       <td class="wide">{row.state === "running" ? <LiveLine run={row.run} /> : total !== null && <span class="counts-cell"><CountsBar counts={total} /><CountsList counts={total} /></span>}</td>
-      <td class="muted clip" title={row.selection ?? ""}>{row.selection ?? ""}</td>
     </tr>
   ); // prettier-ignore
 }
