@@ -64,7 +64,9 @@ test("JUnit is well-formed, a public parser reads every case back, and names are
   const childOf = (each: (typeof found)[number]): string | null => (each.failure !== undefined ? "failure" : each.error !== undefined ? "error" : each.skipped !== undefined ? "skipped" : null);
   assert.deepEqual(found.map(childOf), cases.map((each) => SPELLINGS[each.status].junit));
   assert.deepEqual([found[0]?.classname, found[0]?.name, found[0]?.time], ["x86_64.debian-6_1.none.plain.msg.made-up", "MSG-001 #1 it's <odd> & long 0", 0.401]);
-  const failed = new XMLParser({ ignoreAttributes: false, cdataPropName: "__c" }).parse(xml).testsuites.testsuite[0].testcase[1];
+  const parsed = new XMLParser({ ignoreAttributes: false, cdataPropName: "__c" }).parse(xml) as { testsuites: { testsuite: { testcase: { failure: { "#text": string }; "system-out": string }[] }[] } };
+  const failed = parsed.testsuites.testsuite[0]?.testcase[1];
+  assert.ok(failed !== undefined);
   assert.match(failed.failure["#text"], /first & <b> "q" \]\]>\nok 1 forged\nred \ufffd \ufffd \ufffd # SKIP forged/);
   assert.match(failed["system-out"], /^\[\[ATTACHMENT\|20270101-000000-00000a\/evidence\/[^\]]+\/console\.log\]\]$/);
   assert.equal(exportRun("junit", input, { attachmentsFrom: "/elsewhere" }).includes("ATTACHMENT"), false);
@@ -116,14 +118,14 @@ test("KCIDB fits the schema of 5.3, and what is not learnt is no pass", () => {
 });
 
 test("CTRF fits its published schema, and its counts are those of its tests", () => {
-  const document = JSON.parse(exportRun("ctrf", input));
+  const document = JSON.parse(exportRun("ctrf", input)) as { results: { tests: { status: string; labels: Record<string, string> }[]; summary: Record<"tests" | "passed" | "failed" | "skipped" | "other" | "pending", number> } };
   const result = validateCtrf(document);
   assert.ok(result.valid, JSON.stringify(result));
   assert.equal(validateCtrf({ ...document, surplus: 1 }).valid, false, "the schema can fail");
   const { tests, summary } = document.results;
-  assert.deepEqual(tests.map((each: { status: string }) => each.status), cases.map((each) => SPELLINGS[each.status].ctrf));
+  assert.deepEqual(tests.map((each) => each.status), cases.map((each) => SPELLINGS[each.status].ctrf));
   assert.deepEqual([summary.tests, summary.passed + summary.failed + summary.skipped + summary.other, summary.pending], [tests.length, tests.length, 0]);
-  assert.equal(tests[7].labels.waived, "true");
+  assert.equal(tests[7]?.labels["waived"], "true");
 });
 
 test("in-toto is signed so that openssl agrees, and a changed byte is noticed", async () => {
@@ -135,11 +137,14 @@ test("in-toto is signed so that openssl agrees, and a changed byte is noticed", 
   const key = await readSigningKey(path);
   const envelope = envelopeSchema.parse(JSON.parse(exportRun("in-toto", input, { key })));
   const body = openEnvelope(envelope, createPublicKey(key));
-  const statement = JSON.parse(body?.toString() ?? "null");
+  const statement = JSON.parse(body?.toString() ?? "null") as {
+    _type: string; predicateType: string; subject: { digest: { sha256: string } }[];
+    predicate: Record<"passedTests" | "warnedTests" | "failedTests", string[]> & { result: string };
+  };
   assert.deepEqual([statement._type, statement.predicateType, statement.predicate.result], ["https://in-toto.io/Statement/v1", "https://in-toto.io/attestation/test-result/v0.1", "FAILED"]);
   const { passedTests, warnedTests, failedTests } = statement.predicate;
   assert.deepEqual([passedTests.length, warnedTests.length, failedTests.length], (["passedTests", "warnedTests", "failedTests"] as const).map((list) => cases.filter((each) => SPELLINGS[each.status].inToto === list).length));
-  assert.equal(statement.subject[0].digest.sha256.length, 64);
+  assert.equal(statement.subject[0]?.digest.sha256.length, 64);
 
   writeFileSync(join(dir, "pae"), preAuthEncoding(envelope.payloadType, Buffer.from(envelope.payload, "base64")));
   writeFileSync(join(dir, "sig"), Buffer.from(envelope.signatures[0]?.sig ?? "", "base64"));

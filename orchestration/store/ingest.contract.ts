@@ -21,7 +21,7 @@ const folders: string[] = [];
 process.once("exit", () => folders.forEach((path) => rmSync(path, { recursive: true, force: true })));
 
 export function temporaryFolder(): string {
-  const path = mkdtempSync(join(tmpdir(), "buslab-store-"));
+  const path = mkdtempSync(join(tmpdir(), `buslab-store-${process.pid}-`));
   folders.push(path);
   return path;
 }

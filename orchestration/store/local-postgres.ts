@@ -1,13 +1,13 @@
 import { spawn } from "node:child_process";
-import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { chmod, chown, mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import pg from "pg";
 import { nowMs } from "../base/deadline.ts";
 import { SuiteError } from "../base/errors.ts";
 import { exec } from "../base/exec.ts";
+import { temporaryFolderOf } from "./temporary.ts";
 
 export interface LocalPostgres extends AsyncDisposable {
   readonly url: string;
@@ -25,13 +25,13 @@ const START_MS = 60_000;
 
 /**
  * A PostgreSQL server of Debian's package, with its data in a temporary folder and one free loopback port; never as root. It
- * ends with the process that started it, SIGKILL included, and when disposed its data goes.
+ * ends with the process that started it, SIGKILL included, and when disposed its data goes; data of one that could not be disposed goes with a later start.
  * @throws HOST_TOOL_MISSING | COMMAND_FAILED | STORE_FAILED
  */
 export async function startLocalPostgres(options: LocalPostgresOptions = {}): Promise<LocalPostgres> {
   const bin = await findPrograms();
   await using scope = new AsyncDisposableStack();
-  const dir = await mkdtemp(join(tmpdir(), "buslab-postgres-"));
+  const dir = await temporaryFolderOf("postgres");
   scope.defer(() => rm(dir, { recursive: true, force: true }));
   const data = join(dir, "data");
   await mkdir(data);

@@ -5,6 +5,7 @@ import { print, printJson } from "../output.ts";
 import { connectAgent } from "../stages/agent.ts";
 import { REFERENCE_MODULE } from "../stages/build.ts";
 import { onOneTarget } from "../stages/one-target.ts";
+import { benchStore } from "./bench-store.ts";
 
 /** Performance of the bus and of buslab itself. Nothing is judged: a figure is a number, its ratio what can be compared. */
 export const bench = new Command("bench")
@@ -14,6 +15,7 @@ export const bench = new Command("bench")
   .option("--module <dir>", "folder of the bus module", REFERENCE_MODULE)
   .option("--boot", "measure a cold boot as well")
   .option("--json", "one JSON document")
+  .addCommand(benchStore)
   .action(async (pattern: string | undefined, options: { kernel?: string; module: string; boot?: boolean; json?: boolean }) => {
     await onOneTarget(pattern, options, async ({ built, template, accel, runId, dir, progress, signal }) => {
       const limits = new Limits(accel.slowdown);

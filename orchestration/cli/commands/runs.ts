@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { findRun } from "../../run/run-folder.ts";
 import { listRuns, mirrorRetention, openStore, pinRun, unpinRun, type RunRow } from "../../store/index.ts";
 import { print, printJson } from "../output.ts";
@@ -10,15 +10,15 @@ export const runs = new Command("runs").description("list the runs that are kept
 runs
   .command("list", { isDefault: true })
   .description("the newest first")
-  .option("--limit <number>", "how many", "50")
+  .option("--limit <number>", "how many", atLeastOne, 50)
   .option("--target <id>", "only with this target")
-  .option("--verdict <word>", "conformant, violated, undecided or none")
+  .addOption(new Option("--verdict <word>", "only with this verdict; none is a run that was not judged").choices(["conformant", "violated", "undecided", "none"]))
   .option("--json", "one JSON document")
-  .action(async (options: { limit: string; target?: string; verdict?: string; json?: boolean }) => {
+  .action(async (options: { limit: number; target?: string; verdict?: "conformant" | "violated" | "undecided" | "none"; json?: boolean }) => {
     const page = await listStored({
-      limit: Number(options.limit) || 50,
+      limit: options.limit,
       ...(options.target === undefined ? {} : { target: options.target }),
-      ...(options.verdict === undefined ? {} : { verdict: options.verdict as "none" }),
+      ...(options.verdict === undefined ? {} : { verdict: options.verdict }),
     });
     if (options.json === true) printJson({ schema: "buslab.runs/1", total: page.total, runs: page.rows });
     else print(page.rows.length === 0 ? "no runs are kept; ./buslab run makes one" : page.rows.map(renderRun).join("\n"));
@@ -48,6 +48,11 @@ runs
     await mirrorRetention(store.db, run, dir);
     print(`${run} is no longer pinned`);
   });
+
+function atLeastOne(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError("Give a whole number from 1 on.");
+  return Number(text);
+}
 
 type Page = Awaited<ReturnType<typeof listRuns>>;
 
