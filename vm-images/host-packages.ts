@@ -4,8 +4,8 @@ import { SuiteError } from "../orchestration/base/errors.ts";
 import { exec } from "../orchestration/base/exec.ts";
 import { type Progress, silent } from "../orchestration/base/progress.ts";
 
-/** `build`: kernel, module, agent; `image`: the guest's root file system; `vm`: machines; `store`: a database server and the readers that tests of exports need. */
-export type Feature = "build" | "image" | "vm" | "store";
+/** `build`: kernel, module, agent; `image`: the guest's root file system; `vm`: machines; `store`: a database server and the readers that tests of exports need; `browser`: tests of the dashboard. */
+export type Feature = "build" | "image" | "vm" | "store" | "browser";
 
 interface HostPackage {
   readonly name: string;
@@ -42,6 +42,7 @@ const PACKAGES: Readonly<Record<Feature, readonly HostPackage[]>> = {
     { name: "qemu-system-x86", proof: "qemu-system-x86_64" },
     { name: "qemu-utils", proof: "qemu-img" },
   ],
+  browser: [{ name: "chromium", proof: "/usr/bin/chromium" }],
   store: [
     // the folder, because the programs lie in one named after the version
     { name: "postgresql", proof: "/usr/lib/postgresql" },

@@ -35,7 +35,7 @@ export const layers: Check = {
   run: async () => {
     const problems: string[] = [];
     let imports = 0;
-    for (const file of sourceFiles(/\.ts$/)) {
+    for (const file of sourceFiles(/\.tsx?$/)) {
       const from = layerOf(file);
       if (from < 0) problems.push(`${file} is in no layer; add its folder to ci/checks/layers.ts`);
       const text = await readFile(join(ROOT, file), "utf8");

@@ -6,7 +6,7 @@ export default tseslint.config(
   { ignores: ["node_modules/**", ".tools/**", "docs/**", "test-results/**"] },
   {
     basePath: "../..",
-    files: ["**/*.ts"],
+    files: ["**/*.ts", "**/*.tsx"],
     extends: [tseslint.configs.base],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: new URL("../..", import.meta.url).pathname } },
     linterOptions: { reportUnusedDisableDirectives: "error" },

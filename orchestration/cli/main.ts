@@ -11,7 +11,7 @@ const program = new Command("buslab")
   .configureOutput({ outputError: (text, write) => write(text) });
 
 for (const command of COMMANDS) {
-  command.exitOverride();
+  for (const each of [command, ...command.commands]) each.exitOverride();
   program.addCommand(command);
 }
 

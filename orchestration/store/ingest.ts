@@ -1,5 +1,6 @@
 import { open, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
 import { sql } from "kysely";
 import { asSuiteError, SuiteError } from "../base/errors.ts";
 import { parseRecords } from "../record/jsonl.ts";
@@ -35,7 +36,8 @@ export async function ingestRun(db: Database, run: string, runDir: string, optio
     await sql`insert into ingest (run) values (${run}) on conflict do nothing`.execute(db);
     const file = await open(join(runDir, "records.jsonl"), "r");
     try {
-      while (await ingestChunk(db, run, file, options.chunkBytes ?? CHUNK_BYTES)) continue;
+      // The embedded database computes in this thread: between two chunks, whoever else has work here gets a turn.
+      while (await ingestChunk(db, run, file, options.chunkBytes ?? CHUNK_BYTES)) await turn();
     } finally {
       await file.close();
     }

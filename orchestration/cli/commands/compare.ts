@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { EXIT } from "../../base/exit-codes.ts";
 import { compareRuns, openStore, type Comparison, type Difference } from "../../store/index.ts";
 import { print, printJson } from "../output.ts";
+import { askHolder, runForCentre } from "../stages/results.ts";
 import { storedRun } from "../stages/stored-run.ts";
 
 const MOST = 40;
@@ -14,13 +15,19 @@ export const compare = new Command("compare")
   .option("--exit-code", "end with 1 when something broke, with 3 when something was not learnt again")
   .option("--json", "one JSON document")
   .action(async (a: string, b: string, options: { exitCode?: boolean; json?: boolean }) => {
-    await using store = await openStore();
-    const [before, after] = [await storedRun(store.db, a), await storedRun(store.db, b)];
-    const compared = await compareRuns(store.db, { a: before, b: after });
+    const compared = await compareStored(a, b);
     if (options.json === true) printJson(compared);
     else print(renderComparison(compared));
     if (options.exitCode === true) process.exitCode = compared.broke.some((row) => !row.waived) ? EXIT.violated : compared.notRun.length > 0 ? EXIT.undecided : EXIT.conformant;
   });
+
+async function compareStored(a: string, b: string): Promise<Comparison> {
+  const told = await askHolder<Comparison>("/compare", { a: await runForCentre(a), b: await runForCentre(b) });
+  if (told !== null) return told;
+  await using store = await openStore();
+  const [before, after] = [await storedRun(store.db, a), await storedRun(store.db, b)];
+  return await compareRuns(store.db, { a: before, b: after });
+}
 
 /** For people, what matters most at the end where a terminal stops. */
 function renderComparison(compared: Comparison): string {

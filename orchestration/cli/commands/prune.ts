@@ -1,8 +1,9 @@
 import { Command } from "commander";
 import { SuiteError } from "../../base/errors.ts";
 import { runsDir } from "../../base/paths.ts";
-import { openStore, parseAge, parseSize, planPrune, pruneRun, type PrunePlan } from "../../store/index.ts";
+import { parseAge, parseSize, planPrune, pruneRun, type PrunePlan } from "../../store/index.ts";
 import { print, printJson } from "../output.ts";
+import { openResults } from "../stages/results.ts";
 
 /** Removes evidence, never results: plan, records, verdict and database rows stay, and a run without its evidence says so. */
 export const prune = new Command("prune")
@@ -20,7 +21,7 @@ export const prune = new Command("prune")
       ...(options.maxSize === undefined ? {} : { maxBytes: parseSize(options.maxSize) }),
     });
     if (options.dryRun !== true && plan.prune.length > 0) {
-      await using store = await openStore();
+      await using store = await openResults("prune runs");
       for (const candidate of plan.prune) await pruneRun(store.db, candidate, now);
     }
     if (options.json === true) printJson({ schema: "buslab.prune/1", dryRun: options.dryRun === true, ...plan });

@@ -4,9 +4,10 @@ import { Command } from "commander";
 import { readWaivers, describeWaiver } from "../../../ci/policy/waivers.ts";
 import { SuiteError } from "../../base/errors.ts";
 import { ROOT } from "../../base/paths.ts";
-import { openStore, storeBench, storeWaivers } from "../../store/index.ts";
+import { storeBench, storeWaivers } from "../../store/index.ts";
 import { ingestRun } from "../../store/ingest.ts";
 import { print, printJson } from "../output.ts";
+import { openResults } from "../stages/results.ts";
 import { runFolder } from "./judge.ts";
 
 /** The record stage alone: copies a run's records, or the figures of a bench, into the results database; twice is as good as once. */
@@ -20,7 +21,7 @@ export const record = new Command("record")
     if (file?.isFile() === true) return recordBench(resolve(run), file.mtime, options.json === true);
     const dir = await runFolder(run);
     const { rows } = await readWaivers(resolve(options.waivers));
-    await using store = await openStore();
+    await using store = await openResults("record a run by hand; it follows the runs of this home by itself");
     const ingested = await ingestRun(store.db, basename(resolve(dir)), dir);
     await storeWaivers(store.db, rows.map((row) => ({ ...row, text: describeWaiver(row) })));
     if (options.json === true) printJson({ schema: "buslab.ingest/1", ...ingested });
@@ -34,7 +35,7 @@ async function recordBench(path: string, mtime: Date, json: boolean): Promise<vo
   } catch (error) {
     throw new SuiteError("FILE_INVALID", `${path} is not JSON: ${(error as Error).message}`, { cause: error });
   }
-  await using store = await openStore();
+  await using store = await openResults("record figures of a bench");
   const stored = await storeBench(store.db, document, mtime.toISOString());
   if (json) printJson({ schema: "buslab.ingest/1", ...stored });
   else print(`${stored.figures} figures ${stored.stored ? "stored" : "were stored already"}`);

@@ -1,10 +1,12 @@
 import { Command } from "commander";
 import { SuiteError } from "../../base/errors.ts";
+import type { Verdict } from "../../record/verdict.ts";
 import { findRun } from "../../run/run-folder.ts";
-import { describePruned, failureRates, findTests, listRuns, openStore, prunedOf, renderReport, testHistory, verdictOfRun } from "../../store/index.ts";
+import { describePruned, failureRates, findTests, openStore, prunedOf, renderReport, testHistory, verdictOfRun } from "../../store/index.ts";
 import { print, printJson } from "../output.ts";
+import { askHolder, openResults, runForCentre } from "../stages/results.ts";
 import { storedRun } from "../stages/stored-run.ts";
-import { renderRun } from "./runs.ts";
+import { listStored, renderRun } from "./runs.ts";
 
 const HISTORY = 10;
 
@@ -20,24 +22,28 @@ export const report = new Command("report")
     if (run !== undefined && options.test !== undefined) throw new SuiteError("USAGE", "--test looks at all runs; leave out the run");
     if (options.test !== undefined) return history(options.test, options.target, options.json === true);
     if (run === undefined) return list(options.json === true);
-    await using store = await openStore();
-    const id = await storedRun(store.db, run);
-    const verdict = await verdictOfRun(store.db, id);
+    const verdict = await verdictOf(run);
     if (options.json === true) return printJson(verdict);
-    const folder = await findRun(id).catch(() => null);
+    const folder = await findRun(verdict.run).catch(() => null);
     const pruned = folder === null ? null : await prunedOf(folder.dir);
     print(`${renderReport(verdict)}${pruned === null ? "" : `\n${describePruned(pruned)}; the paths above name what is gone`}`);
   });
 
-async function list(json: boolean): Promise<void> {
+async function verdictOf(run: string): Promise<Verdict> {
+  const told = await askHolder<Verdict>(`/runs/${encodeURIComponent(await runForCentre(run))}/verdict`);
+  if (told !== null) return told;
   await using store = await openStore();
-  const { rows: runs } = await listRuns(store.db);
+  return await verdictOfRun(store.db, await storedRun(store.db, run));
+}
+
+async function list(json: boolean): Promise<void> {
+  const { rows: runs } = await listStored();
   if (json) printJson({ schema: "buslab.runs/1", runs });
   else print(runs.length === 0 ? "no runs are kept; ./buslab run makes one" : runs.map(renderRun).join("\n"));
 }
 
 async function history(text: string, target: string | undefined, json: boolean): Promise<void> {
-  await using store = await openStore();
+  await using store = await openResults("ask how often a test fails");
   const [test, ...others] = await findTests(store.db, { text });
   if (test === undefined) throw new SuiteError("SELECTION_EMPTY", `no test in the results database has "${text}" in its name`);
   if (others.length > 0) throw new SuiteError("USAGE", `"${text}" fits ${others.length + 1} tests; name one of them`, { details: [test, ...others].join("\n") });

@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { findRun } from "../../run/run-folder.ts";
 import { listRuns, mirrorRetention, openStore, pinRun, unpinRun, type RunRow } from "../../store/index.ts";
 import { print, printJson } from "../output.ts";
+import { askHolder, openResults } from "../stages/results.ts";
 
 /** Which runs are kept, and which of them retention must leave alone. */
 export const runs = new Command("runs").description("list the runs that are kept; pin and unpin their evidence");
@@ -14,8 +15,7 @@ runs
   .addOption(new Option("--verdict <word>", "only with this verdict; none is a run that was not judged").choices(["conformant", "violated", "undecided", "none"]))
   .option("--json", "one JSON document")
   .action(async (options: { limit: number; target?: string; verdict?: "conformant" | "violated" | "undecided" | "none"; json?: boolean }) => {
-    await using store = await openStore();
-    const page = await listRuns(store.db, {
+    const page = await listStored({
       limit: options.limit,
       ...(options.target === undefined ? {} : { target: options.target }),
       ...(options.verdict === undefined ? {} : { verdict: options.verdict }),
@@ -31,8 +31,9 @@ runs
   .option("--reason <text>", "why", "pinned by hand")
   .action(async (text: string, options: { reason: string }) => {
     const { run, dir } = await findRun(text);
+    await using store = await openResults("pin runs");
     await pinRun(dir, options.reason, new Date());
-    await mirror(run, dir);
+    await mirrorRetention(store.db, run, dir);
     print(`${run} is pinned: ${options.reason}`);
   });
 
@@ -42,8 +43,9 @@ runs
   .argument("<run>", "a run id, its last part, or latest")
   .action(async (text: string) => {
     const { run, dir } = await findRun(text);
+    await using store = await openResults("unpin runs");
     await unpinRun(dir);
-    await mirror(run, dir);
+    await mirrorRetention(store.db, run, dir);
     print(`${run} is no longer pinned`);
   });
 
@@ -52,9 +54,14 @@ function atLeastOne(text: string): number {
   return Number(text);
 }
 
-async function mirror(run: string, dir: string): Promise<void> {
+type Page = Awaited<ReturnType<typeof listRuns>>;
+
+/** Runs as the results centre of this home tells them, or as they are in the database. */
+export async function listStored(filter: NonNullable<Parameters<typeof listRuns>[1]> = {}): Promise<Page> {
+  const told = await askHolder<Page>("/runs", { ...filter });
+  if (told !== null) return told;
   await using store = await openStore();
-  await mirrorRetention(store.db, run, dir);
+  return await listRuns(store.db, filter);
 }
 
 export function renderRun(row: RunRow): string {

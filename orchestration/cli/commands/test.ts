@@ -4,7 +4,7 @@ import { spec } from "node:test/reporters";
 import { globSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { spawnTied } from "../../base/exec.ts";
-import { SuiteError } from "../../base/errors.ts";
+import { asSuiteError, SuiteError } from "../../base/errors.ts";
 import { EXIT } from "../../base/exit-codes.ts";
 import { homeDir, ROOT } from "../../base/paths.ts";
 import { installPackages, missingPackages } from "../../../vm-images/host-packages.ts";
@@ -31,6 +31,7 @@ export const test = new Command("test")
   .action(async (files: string[], options: { grep?: string; checks: boolean; machines: boolean }) => {
     const missing = await missingPackages(["build", "image", "vm", "store"]);
     if (missing.length > 0) await installPackages(missing);
+    await installBrowser();
     const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
     if (options.checks && files.length === 0) await checks(counts);
     const chosen = files.map((file) => resolve(file));
@@ -47,6 +48,13 @@ export const test = new Command("test")
     print(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
     process.exitCode = counts.failed === 0 && counts.passed > 0 ? EXIT.conformant : EXIT.violated;
   });
+
+/** A host without a browser tests everything else; the tests that need one then say by name that they were skipped. */
+async function installBrowser(): Promise<void> {
+  const missing = await missingPackages(["browser"]);
+  if (missing.length === 0) return;
+  await installPackages(missing).catch((error: unknown) => print(`no browser for the tests of the dashboard: ${asSuiteError(error).message}`));
+}
 
 async function checks(counts: Counts): Promise<void> {
   const child = spawnTied([process.execPath, join(ROOT, "ci/checks/main.ts")], { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"] });

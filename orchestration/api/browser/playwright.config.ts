@@ -1,0 +1,21 @@
+import { defineConfig } from "@playwright/test";
+
+/** Tests of the dashboard in a real browser; `dashboard.browser.test.ts` starts them. */
+export default defineConfig({
+  testDir: ".",
+  testMatch: "*.page.ts",
+  outputDir: process.env["BUSLAB_BROWSER_OUT"] ?? "../../../test-results/dashboard",
+  retries: 0,
+  workers: 1,
+  // A host that runs machines beside gives a page a tenth of a processor; nothing here measures time.
+  timeout: 900_000,
+  expect: { timeout: 180_000 },
+  reporter: [["json"]],
+  use: {
+    viewport: { width: 1360, height: 860 },
+    launchOptions: {
+      executablePath: process.env["BUSLAB_CHROMIUM"] ?? "/usr/bin/chromium",
+      args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"],
+    },
+  },
+});
