@@ -4,8 +4,8 @@ import { SuiteError } from "../orchestration/base/errors.ts";
 import { exec } from "../orchestration/base/exec.ts";
 import { type Progress, silent } from "../orchestration/base/progress.ts";
 
-/** `build`: kernel, module, agent; `image`: the guest's root file system; `vm`: machines. */
-export type Feature = "build" | "image" | "vm";
+/** `build`: kernel, module, agent; `image`: the guest's root file system; `vm`: machines; `bench`: the program that compares transports. */
+export type Feature = "build" | "image" | "vm" | "bench";
 
 interface HostPackage {
   readonly name: string;
@@ -42,6 +42,7 @@ const PACKAGES: Readonly<Record<Feature, readonly HostPackage[]>> = {
     { name: "qemu-system-x86", proof: "qemu-system-x86_64" },
     { name: "qemu-utils", proof: "qemu-img" },
   ],
+  bench: [{ name: "libsystemd-dev", proof: "/usr/include/systemd/sd-bus.h" }],
 };
 
 const SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];

@@ -6,5 +6,6 @@ export { buildModule, type ModuleArtifact } from "./module/build.ts";
 export { readBuiltIn } from "./module/built-in.ts";
 export { parseModuleSpec } from "./module/spec.ts";
 export { buildAgent, type AgentArtifact } from "./agent/build.ts";
+export { buildBench, type BenchArtifact } from "./bench/build.ts";
 export { buildImage, type ImageArtifact } from "./rootfs/build.ts";
 export { manifestSchema, type Manifest } from "./manifest.ts";
