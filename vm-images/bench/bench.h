@@ -27,8 +27,10 @@
 
 #define BUS_ROOT	"/sys/fs/kdbus"
 /* Payloads above this travel as a memfd, where the transport passes descriptors. */
-#define INLINE_MAX	(1u << 20)
+#define INLINE_MAX	1048576u
 #define MAX_DAEMONS	2
+
+#define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 
 enum what {
 	ROUND_TRIP,
@@ -134,6 +136,7 @@ void touch(const uint8_t *data, size_t bytes);
 /* Maps a received memfd, looks at both ends, unmaps and closes it. */
 void touch_fd(struct pair *p, int fd);
 uint64_t now_ns(void);
+extern uint8_t sink_of_touch;
 
 /* init.c */
 int run_as_init(int argc, char **argv);

@@ -50,7 +50,7 @@ static int prepare(struct pair *p)
 	if (!made && mount("binder", ROOT, "binder", 0, NULL) < 0 && errno != EBUSY)
 		return check(p, false, "mounting binderfs");
 	snprintf(name, sizeof(name), "bench%d-%u", getpid(), made++);
-	strcpy(device.name, name);
+	memcpy(device.name, name, sizeof(name));
 	control = open(ROOT "/binder-control", O_RDWR | O_CLOEXEC);
 	if (check(p, control >= 0 && !ioctl(control, BINDER_CTL_ADD, &device), "adding a binder device") < 0)
 		return -1;
@@ -67,7 +67,8 @@ static void side_open(struct pair *p)
 	p->own = side;
 	side->fd = open(p->board->name, O_RDWR | O_CLOEXEC);
 	must(p, side->fd >= 0, "opening the binder device");
-	must(p, mmap(NULL, BUFFER_BYTES, PROT_READ, MAP_PRIVATE | MAP_NORESERVE, side->fd, 0) != MAP_FAILED, "mmap of binder");
+	must(p, mmap(NULL, BUFFER_BYTES, PROT_READ, MAP_PRIVATE | MAP_NORESERVE, side->fd, 0) != MAP_FAILED,
+	     "mmap of binder");
 }
 
 static void serve_open(struct pair *p)
@@ -82,7 +83,8 @@ static void serve_open(struct pair *p)
 }
 
 /* One ioctl; returns the message that came, with its buffer held, or NULL if only books were kept. */
-static const struct binder_transaction_data *exchange(struct pair *p, const void *write, size_t size, uint32_t *in, size_t in_size)
+static const struct binder_transaction_data *exchange(struct pair *p, const void *write, size_t size,
+						      uint32_t *in, size_t in_size)
 {
 	struct binder_write_read wr = {
 		.write_size = size, .write_buffer = (uintptr_t)write,

@@ -146,8 +146,9 @@ int copies_open(const pid_t *pids, unsigned int n)
 	write_text(GROUP "/enable", "0", 0);
 	if (write_text(TRACING "/kprobe_events", "", O_TRUNC) < 0)
 		return complain("kprobe_events");
-	for (size_t i = 0; i < sizeof(probes) / sizeof(probes[0]); i++) {
-		snprintf(text, sizeof(text), "p:buslab_bench/%s %s n=$arg%u:u64\n", probes[i].name, probes[i].function, probes[i].size_argument);
+	for (size_t i = 0; i < ARRAY_SIZE(probes); i++) {
+		snprintf(text, sizeof(text), "p:buslab_bench/%s %s n=$arg%u:u64\n", probes[i].name,
+			 probes[i].function, probes[i].size_argument);
 		if (write_text(TRACING "/kprobe_events", text, O_APPEND) < 0 && !probes[i].optional)
 			return complain(probes[i].function);
 	}

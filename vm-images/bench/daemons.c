@@ -60,6 +60,10 @@ static int start_daemon(struct daemon *d)
 {
 	static const char path[] = "/run/buslab-bench.conf";
 	char print[40], byte;
+	const char *const argv[] = {
+		"/usr/bin/dbus-daemon", "--config-file=/run/buslab-bench.conf",
+		"--nofork", "--nopidfile", "--nosyslog", print, NULL,
+	};
 	int ready[2], ret;
 	FILE *file;
 
@@ -68,7 +72,7 @@ static int start_daemon(struct daemon *d)
 	if (!file || fputs(daemon_config, file) < 0 || fclose(file) || pipe2(ready, O_CLOEXEC) < 0)
 		return -1;
 	snprintf(print, sizeof(print), "--print-address=%d", ready[1]);
-	d->pid = launch((const char *const[]){ "/usr/bin/dbus-daemon", "--config-file=/run/buslab-bench.conf", "--nofork", "--nopidfile", "--nosyslog", print, NULL }, ready[1]);
+	d->pid = launch(argv, ready[1]);
 	close(ready[1]);
 	/* the address is printed when it listens */
 	ret = d->pid > 0 && read(ready[0], &byte, 1) == 1 ? 0 : -1;
@@ -82,7 +86,7 @@ static int listen_at(const char *path)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	unlink(path);
-	strncpy(name.sun_path, path, sizeof(name.sun_path) - 1);
+	snprintf(name.sun_path, sizeof(name.sun_path), "%s", path);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&name, sizeof(name)) < 0 || listen(fd, 256) < 0)
 		return -1;
 	return fd;
@@ -116,17 +120,23 @@ static int start_broker(struct daemon *d)
 	sd_bus_message *m = NULL;
 	int pair[2], listener, ret;
 	char fd[16];
+	const char *const argv[] = {
+		"/usr/bin/dbus-broker", "--controller", fd, "--machine-id", MACHINE_ID,
+		"--max-bytes", "536870912", "--max-fds", "4096",
+		"--max-matches", "131072", "--max-objects", "65536", NULL,
+	};
 
 	listener = listen_at("/run/buslab-bench.dbus-broker");
 	if (listener < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
 		return -1;
 	snprintf(fd, sizeof(fd), "%d", pair[1]);
-	d->pid = launch((const char *const[]){ "/usr/bin/dbus-broker", "--controller", fd, "--machine-id", MACHINE_ID, "--max-bytes", "536870912", "--max-fds", "4096",
-					       "--max-matches", "131072", "--max-objects", "65536", NULL }, pair[1]);
+	d->pid = launch(argv, pair[1]);
 	close(pair[1]);
-	if (d->pid <= 0 || sd_bus_new(&d->controller) < 0 || sd_bus_set_fd(d->controller, pair[0], pair[0]) < 0 || sd_bus_start(d->controller) < 0)
+	if (d->pid <= 0 || sd_bus_new(&d->controller) < 0 ||
+	    sd_bus_set_fd(d->controller, pair[0], pair[0]) < 0 || sd_bus_start(d->controller) < 0)
 		return -1;
-	ret = sd_bus_message_new_method_call(d->controller, &m, NULL, "/org/bus1/DBus/Broker", "org.bus1.DBus.Broker", "AddListener");
+	ret = sd_bus_message_new_method_call(d->controller, &m, NULL, "/org/bus1/DBus/Broker", "org.bus1.DBus.Broker",
+					     "AddListener");
 	if (ret >= 0)
 		ret = sd_bus_message_append(m, "oh", "/org/bus1/DBus/Listener/0", listener);
 	if (ret >= 0)

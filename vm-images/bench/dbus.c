@@ -110,7 +110,8 @@ static void listen_at(struct pair *p, struct dbus_end *end, bool matching)
 
 	must(p, r, "memory");
 	*r = (struct receiver){ p, end };
-	snprintf(rule, sizeof(rule), "type='signal',interface='" INTERFACE "',member='%s'", matching ? "Wanted" : "Other");
+	snprintf(rule, sizeof(rule), "type='signal',interface='" INTERFACE "',member='%s'",
+		 matching ? "Wanted" : "Other");
 	good(p, sd_bus_add_match(end->bus, NULL, rule, on_message, r), "sd_bus_add_match");
 }
 
@@ -170,7 +171,8 @@ static sd_bus_message *new_call(struct pair *p)
 {
 	sd_bus_message *m;
 
-	good(p, sd_bus_message_new_method_call(side_of(p)->main.bus, &m, p->board->name, PATH, INTERFACE, "Swap"), "making a call");
+	good(p, sd_bus_message_new_method_call(side_of(p)->main.bus, &m, p->board->name, PATH, INTERFACE, "Swap"),
+	     "making a call");
 	put_payload(p, m);
 	return m;
 }

@@ -82,7 +82,7 @@ int run_as_init(int argc, char **argv)
 	struct plan plan = { .steady = true };
 	int port;
 
-	for (size_t i = 0; i < sizeof(mounts) / sizeof(mounts[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(mounts); i++)
 		mount(mounts[i].type, mounts[i].target, mounts[i].type, 0, NULL);
 	if (argc < 3 || argc > 4)
 		off();

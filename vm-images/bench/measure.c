@@ -9,7 +9,7 @@
 #include <time.h>
 
 /* Bytes of a burst that are on their way at once: all transports can hold that much. */
-#define BURST_BYTES	(1u << 20)
+#define BURST_BYTES	1048576u
 #define BURST_MESSAGES	16u
 
 static const struct transport *const transports[] = {
@@ -17,7 +17,7 @@ static const struct transport *const transports[] = {
 	&binder_transport, &dbus_daemon_transport, &dbus_broker_transport,
 };
 
-#define N_TRANSPORTS (sizeof(transports) / sizeof(transports[0]))
+#define N_TRANSPORTS ARRAY_SIZE(transports)
 
 static const char *const what_names[] = { "round trip", "one way", "multicast" };
 static const size_t sizes[] = { 0, 64, 4096, 65536, 1 << 20, 64 << 20 };
@@ -29,7 +29,8 @@ static const char *name_of(const struct pair *p)
 
 static void tell_head(const char *kind, const struct pair *p)
 {
-	printf("{\"figure\":\"%s\",\"transport\":\"%s\",\"what\":\"%s\",\"bytes\":%zu", kind, name_of(p), what_names[p->what], p->bytes);
+	printf("{\"figure\":\"%s\",\"transport\":\"%s\",\"what\":\"%s\",\"bytes\":%zu", kind, name_of(p),
+	       what_names[p->what], p->bytes);
 	if (p->what == MULTICAST)
 		printf(",\"receivers\":%u,\"matching\":%u", p->receivers, p->matching);
 }
@@ -47,7 +48,9 @@ static uint32_t burst_of(const struct pair *p)
 		return 1;
 	if (!p->bytes || pair_is_by_fd(p))
 		return BURST_MESSAGES;
-	return p->bytes >= BURST_BYTES ? 1 : p->bytes * BURST_MESSAGES > BURST_BYTES ? BURST_BYTES / (uint32_t)p->bytes : BURST_MESSAGES;
+	if (p->bytes >= BURST_BYTES)
+		return 1;
+	return p->bytes * BURST_MESSAGES > BURST_BYTES ? BURST_BYTES / (uint32_t)p->bytes : BURST_MESSAGES;
 }
 
 static uint32_t turns_of(const struct plan *plan, const struct pair *p)
@@ -80,7 +83,8 @@ static bool time_round(const struct plan *plan, const struct running *r, unsigne
 	if (!pair_drive(r, turns, burst, &report))
 		return false;
 	tell_head("time", r->pair);
-	printf(",\"round\":%u,\"messages\":%u,\"ns\":%llu,\"partNs\":%llu}\n", round, turns * burst, (unsigned long long)report.ns, (unsigned long long)report.part_ns);
+	printf(",\"round\":%u,\"messages\":%u,\"ns\":%llu,\"partNs\":%llu}\n", round, turns * burst,
+	       (unsigned long long)report.ns, (unsigned long long)report.part_ns);
 	fflush(stdout);
 	return true;
 }
@@ -109,7 +113,8 @@ static bool count(const struct running *r)
 	watch_close(w);
 	tell_head("count", r->pair);
 	printf(",\"messages\":%u,\"syscalls\":%lld,\"switches\":%lld}\n", turns * burst,
-	       (long long)(at[2].syscalls - 2 * at[1].syscalls + at[0].syscalls), (long long)(at[2].switches - 2 * at[1].switches + at[0].switches));
+	       (long long)(at[2].syscalls - 2 * at[1].syscalls + at[0].syscalls),
+	       (long long)(at[2].switches - 2 * at[1].switches + at[0].switches));
 	fflush(stdout);
 	return true;
 }
@@ -121,7 +126,7 @@ static bool copies(const struct running *r)
 	struct report report;
 
 	if (copies_open(r->pids, r->n_pids) < 0) {
-		fprintf(stderr, "copies: %s\n", count_error());
+		fprintf(stderr, "copied bytes: %s\n", count_error());
 		copies_close();
 		return true;
 	}
@@ -134,7 +139,7 @@ static bool copies(const struct running *r)
 	}
 	copies_close();
 	if (sum[0] < 0 || sum[1] < 0) {
-		fprintf(stderr, "copies: %s\n", count_error());
+		fprintf(stderr, "copied bytes: %s\n", count_error());
 		return true;
 	}
 	tell_head("copies", r->pair);
@@ -215,12 +220,12 @@ int measure_all(const struct plan *plan)
 		if (chosen(plan, transports[i]) && transports[i]->daemon && daemon_start(transports[i]->daemon) < 0)
 			fprintf(stderr, "%s did not start\n", transports[i]->daemon);
 
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		wanted = (struct pair){ .bytes = sizes[i] };
 		for (wanted.what = ROUND_TRIP; wanted.what <= ONE_WAY; wanted.what++)
 			measure(plan, &wanted);
 	}
-	for (size_t i = 0; i < sizeof(crowds) / sizeof(crowds[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(crowds); i++) {
 		wanted = (struct pair){ .what = MULTICAST, .bytes = 64, .receivers = crowds[i], .matching = 1 };
 		measure(plan, &wanted);
 		wanted.matching = crowds[i];

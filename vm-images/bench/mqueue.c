@@ -33,7 +33,8 @@ static int prepare(struct pair *p)
 	int ret = check(p, !setrlimit(RLIMIT_MSGQUEUE, &all), "RLIMIT_MSGQUEUE");
 
 	if (!ret)
-		ret = check(p, !raise_limit("msg_max", "64") && !raise_limit("msgsize_max", "16777216"), "limits of message queues");
+		ret = check(p, !raise_limit("msg_max", "64") && !raise_limit("msgsize_max", "16777216"),
+			    "limits of message queues");
 	for (int i = 0; i < 2 && !ret; i++) {
 		p->fds[i] = mq_open("/buslab-bench", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600, &attr);
 		ret = check(p, p->fds[i] >= 0, "mq_open");

@@ -175,7 +175,8 @@ static int sealed_memfd(size_t bytes)
 	int fd = memfd_create("payload", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	/* only its ends are looked at: what it costs to fill one is the same for all who pass it on */
-	if (fd < 0 || ftruncate(fd, (off_t)bytes) < 0 || pwrite(fd, "a", 1, 0) != 1 || pwrite(fd, "z", 1, (off_t)bytes - 1) != 1)
+	if (fd < 0 || ftruncate(fd, (off_t)bytes) < 0 || pwrite(fd, "a", 1, 0) != 1 ||
+	    pwrite(fd, "z", 1, (off_t)bytes - 1) != 1)
 		return -1;
 	return fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0 ? -1 : fd;
 }

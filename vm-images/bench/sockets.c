@@ -24,7 +24,8 @@ static int prepare(struct pair *p, int type)
 	int ret = check(p, !socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, p->fds), "socketpair");
 
 	for (int i = 0; i < 2 && !ret; i++)
-		ret = check(p, !setsockopt(p->fds[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)), "SO_SNDBUFFORCE");
+		ret = check(p, !setsockopt(p->fds[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)),
+			    "SO_SNDBUFFORCE");
 	return ret;
 }
 
@@ -33,10 +34,14 @@ void send_fd(struct pair *p, int sock, int fd)
 	union {
 		struct cmsghdr head;
 		char room[CMSG_SPACE(sizeof(int))];
-	} control = { .head = { .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS } };
+	} control = {
+		.head = { .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS },
+	};
 	struct header header = { .bytes = p->bytes };
 	struct iovec vec = { .iov_base = &header, .iov_len = sizeof(header) };
-	struct msghdr msg = { .msg_iov = &vec, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+	struct msghdr msg = {
+		.msg_iov = &vec, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control),
+	};
 
 	memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
 	must(p, sendmsg(sock, &msg, 0) == sizeof(header), "sendmsg of a descriptor");
@@ -50,7 +55,9 @@ int recv_fd(struct pair *p, int sock)
 	} control;
 	struct header header;
 	struct iovec vec = { .iov_base = &header, .iov_len = sizeof(header) };
-	struct msghdr msg = { .msg_iov = &vec, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+	struct msghdr msg = {
+		.msg_iov = &vec, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control),
+	};
 	int fd;
 
 	must(p, recvmsg(sock, &msg, MSG_CMSG_CLOEXEC) == sizeof(header), "recvmsg of a descriptor");
