@@ -17,10 +17,11 @@
 #define GROUP	TRACING "/events/buslab_bench"
 
 /*
- * The functions that move payload, and which argument is the size. Each is the
- * innermost one that can be probed on its way, so nothing is counted twice;
- * get_user() and put_user() of single words are not among them. The last one
- * is the module's own: what it writes to a pool from kernel memory.
+ * The functions that carry payload across the border of the kernel, and which
+ * argument is the size. copy_from_user() and its like cannot be probed: the
+ * kernel's lib/ is closed to its tracer. So each is the last one before those,
+ * and nothing is counted twice. The last two are the module's own: payload
+ * that it takes from the sender, and what it writes to a pool itself.
  */
 static const struct {
 	const char *name;
@@ -28,10 +29,11 @@ static const struct {
 	unsigned int size_argument;
 	bool optional;
 } probes[] = {
-	{ "from_user", "_copy_from_user", 3, false },
-	{ "to_user", "_copy_to_user", 3, false },
-	{ "from_iter", "_copy_from_iter", 2, false },
-	{ "to_iter", "_copy_to_iter", 2, false },
+	{ "socket_in", "skb_copy_datagram_from_iter", 4, false },
+	{ "socket_out", "skb_copy_datagram_iter", 4, false },
+	{ "mqueue_in", "load_msg", 2, true },
+	{ "mqueue_out", "store_msg", 3, true },
+	{ "binder_in", "binder_alloc_copy_user_to_buffer", 5, true },
 	{ "slice_user", "kdbus_slice_write_user", 4, true },
 	{ "slice", "kdbus_slice_write", 4, true },
 };
