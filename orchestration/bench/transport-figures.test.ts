@@ -20,7 +20,7 @@ test("the last steady round counts, for one message and beside the subject", () 
   const boot = [time("kdbus", 900, 0), time("kdbus", 500, 1), time("slow", 9000, 0), time("slow", 2000, 1)];
   const cells = cellsOf([boot, boot], []);
   const slow = cells.find((cell) => cell.loop.transport === "slow" && cell.measure === "icount");
-  assert.deepEqual({ ...slow, loop: null }, { loop: null, measure: "icount", value: 200, ratio: 4, exact: true });
+  assert.deepEqual({ ...slow, loop: null }, { loop: null, measure: "icount", value: 200, ratio: 4, exact: true, apart: 0 });
   assert.equal(cells.find((cell) => cell.loop.transport === "kdbus")?.ratio, undefined);
 });
 
@@ -28,6 +28,13 @@ test("only what two boots saw alike in every round is exact", () => {
   const cells = cellsOf([[time("kdbus", 900, 0), time("kdbus", 500, 1)], [time("kdbus", 901, 0), time("kdbus", 500, 1)]], []);
   assert.equal(cells.find(({ measure }) => measure === "icount")?.exact, false);
   assert.equal(cellsOf([[time("kdbus", 5)], []], [])[0]?.exact, false);
+});
+
+test("how far two boots are apart is told of the loop that is worst", () => {
+  const cells = cellsOf([[time("kdbus", 1000), time("slow", 4000)], [time("kdbus", 1100), time("slow", 4040)]], []);
+  assert.deepEqual(cells.map(({ apart }) => apart), [0.1, 0.01]);
+  assert.match(renderTransports(cells, []), /differ most by 10 % of counted time: round trip of 64 B, kdbus/);
+  assert.doesNotMatch(renderTransports(cellsOf([[], []], [time("kdbus", 5)]), []), /differ most/);
 });
 
 test("wall-clock ratios are taken round by round and never exact", () => {

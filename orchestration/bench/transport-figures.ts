@@ -15,6 +15,8 @@ export interface Cell {
   /** Its cost divided by the subject's at the same loop. */
   readonly ratio?: number;
   readonly exact: boolean;
+  /** Share by which the second boot saw another value. */
+  readonly apart?: number;
 }
 
 export const MEASURES: Readonly<Record<Measure, { readonly title: string; readonly unit: string }>> = {
@@ -41,7 +43,9 @@ export function cellsOf(steady: readonly [readonly Line[], readonly Line[]], wal
       if (value === undefined) return;
       const other = seen.loop.transport === SUBJECT || subject === undefined ? undefined : of(subject);
       const exact = again !== undefined && JSON.stringify(all(seen)) === JSON.stringify(all(again));
-      cells.push({ loop: seen.loop, measure, value, ...(other === undefined || other === 0 ? {} : { ratio: value / other }), exact });
+      const repeated = again === undefined ? undefined : of(again);
+      const apart = repeated === undefined || value === 0 ? {} : { apart: Math.abs(repeated - value) / value };
+      cells.push({ loop: seen.loop, measure, value, ...(other === undefined || other === 0 ? {} : { ratio: value / other }), exact, ...apart });
     };
     add("icount", (one) => each(one.times.at(-1), "ns"), (one) => one.times.map(({ ns }) => ns));
     add("sending", (one) => (one.loop.what === "multicast" ? each(one.times.at(-1), "partNs") : undefined), (one) => one.times.map(({ partNs }) => partNs));
@@ -87,6 +91,12 @@ export function bystanderFigure(cells: readonly Cell[]): Figure | undefined {
     ratio: rounded(bystander / meant),
     exact: [ten, hundred, all].every(({ exact }) => exact),
   };
+}
+
+/** The cell of counted time that two boots agree least about. */
+export function leastAgreed(cells: readonly Cell[]): Cell | undefined {
+  const timed = cells.filter(({ measure, apart }) => measure === "icount" && apart !== undefined);
+  return timed.toSorted((a, b) => (b.apart ?? 0) - (a.apart ?? 0))[0];
 }
 
 export function describeLoop({ what, bytes, receivers, matching }: Loop): string {

@@ -1,4 +1,4 @@
-import { bystanderFigure, describeBytes, MEASURES, SUBJECT, type Cell, type Measure } from "./transport-figures.ts";
+import { bystanderFigure, describeBytes, describeLoop, leastAgreed, MEASURES, SUBJECT, type Cell, type Measure } from "./transport-figures.ts";
 import type { AbsentLine, Loop } from "./transport-lines.ts";
 
 /** For people: a table for each kind of loop and measure, transports downwards, sizes or receivers across. */
@@ -12,6 +12,8 @@ export function renderTransports(cells: readonly Cell[], absent: readonly Absent
   }
   const bystander = bystanderFigure(cells);
   if (bystander !== undefined) parts.push(`a receiver that does not match costs the sender ${bystander.value} ns, ${percent(bystander.ratio ?? 0)} of one that does`);
+  const least = leastAgreed(cells);
+  if (least !== undefined) parts.push(`two boots differ most by ${percent(least.apart ?? 0)} of counted time: ${describeLoop(least.loop)}, ${least.loop.transport}`);
   if (absent.length > 0) parts.push(["not measured", ...absent.map((line) => `  ${line.what} of ${describeBytes(line.bytes)}, ${line.transport}: ${line.because}`)].join("\n"));
   parts.push(`In brackets: times the cost of ${SUBJECT}. "~": two boots did not agree to the last digit, or a clock was read.`);
   return parts.join("\n\n");

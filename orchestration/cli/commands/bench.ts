@@ -39,7 +39,7 @@ const bus = withOptions(new Command("bus").description("kdbus beside sockets, me
 /** Performance of the bus and of buslab itself. Nothing is judged: a figure is a number, its ratio what can be compared. */
 export const bench = withOptions(new Command("bench").description("performance of the bus and of buslab itself, in one machine of the target"))
   .option("--boot", "measure a cold boot as well")
-  .enablePositionalOptions() // what stands behind `bus` is its own
+  .enablePositionalOptions()
   .addCommand(bus)
   .action(async (pattern: string | undefined, options: Options & { boot?: boolean }) => {
     await onOneTarget(pattern, options, async ({ built, template, accel, runId, dir, progress, signal }) => {
