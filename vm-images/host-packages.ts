@@ -4,8 +4,11 @@ import { SuiteError } from "../orchestration/base/errors.ts";
 import { exec } from "../orchestration/base/exec.ts";
 import { type Progress, silent } from "../orchestration/base/progress.ts";
 
-/** `build`: kernel, module, agent; `image`: the guest's root file system; `vm`: machines; `store`: a database server and the readers that tests of exports need; `browser`: tests of the dashboard. */
-export type Feature = "build" | "image" | "vm" | "store" | "browser";
+/**
+ * `build`: kernel, module, agent; `image`: the guest's root file system; `vm`: machines; `store`: a database server and the
+ * readers that tests of exports need; `browser`: tests of the dashboard; `bench`: the program that compares transports.
+ */
+export type Feature = "build" | "image" | "vm" | "store" | "browser" | "bench";
 
 interface HostPackage {
   readonly name: string;
@@ -50,6 +53,7 @@ const PACKAGES: Readonly<Record<Feature, readonly HostPackage[]>> = {
     { name: "openssl", proof: "openssl" },
     { name: "python3", proof: "python3" },
   ],
+  bench: [{ name: "libsystemd-dev", proof: "/usr/include/systemd/sd-bus.h" }],
 };
 
 const SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];

@@ -7,5 +7,6 @@ export { readBuiltIn } from "./module/built-in.ts";
 export { parseModuleSpec } from "./module/spec.ts";
 export { buildAgent, type AgentArtifact } from "./agent/build.ts";
 export { buildFuzzer, type FuzzerArtifact } from "./fuzzer/build.ts";
+export { buildBench, type BenchArtifact } from "./bench/build.ts";
 export { buildImage, type ImageArtifact } from "./rootfs/build.ts";
 export { manifestSchema, type Manifest } from "./manifest.ts";

@@ -16,6 +16,8 @@ export interface BenchDocument {
   readonly target: string;
   readonly accel: { readonly kind: string; readonly why: string };
   readonly figures: readonly Figure[];
+  /** What was to be measured and could not be, with the reason. */
+  readonly absent?: readonly unknown[];
 }
 
 /** Nearest-rank percentile. @param percent over 0, at most 100 @throws RangeError of an empty list */

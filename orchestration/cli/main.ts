@@ -7,6 +7,7 @@ import { printError } from "./output.ts";
 const program = new Command("buslab")
   .description("Conformance suite and test cluster for the kdbus in-kernel message bus")
   .showSuggestionAfterError(true)
+  .enablePositionalOptions() // an option belongs to the command it stands behind, also where a parent has one of the same name
   .exitOverride()
   .configureOutput({ outputError: (text, write) => write(text) });
 
