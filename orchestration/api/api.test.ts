@@ -87,7 +87,7 @@ describe("what is answered", () => {
   });
 
   test("what does not exist is said so in one sentence", async () => {
-    for (const path of ["/runs/20200101-000000-aaaaaa", "/requirements/XXX-999", "/runs/latest/test?target=a&test=b", "/nothing", "/runs/20200101-000000-aaaaaa/events"]) {
+    for (const path of ["/runs/20200101-000000-aaaaaa", "/requirements/MSG-999", "/runs/latest/test?target=a&test=b", "/nothing", "/runs/20200101-000000-aaaaaa/events"]) {
       const answer = await at.ask(path, { token: read });
       assert.equal(answer.status, 404, path);
       assert.match((answer.body as { message: string }).message, /^[^\n]{10,300}$/);

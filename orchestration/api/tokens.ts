@@ -48,7 +48,7 @@ export async function findToken(db: Database, text: string, now: Date = new Date
   for (const { id, hash } of await db.selectFrom("token").select(["id", "hash"]).execute()) {
     if (timingSafeEqual(presented, Buffer.from(hash, "hex"))) found = id;
   }
-  return found === null ? null : await validToken(db, found, now);
+  return found === null ? null : validToken(db, found, now);
 }
 
 /** The row of an id while the token holds: browser sessions ask with every request, so revoking ends them as well. */

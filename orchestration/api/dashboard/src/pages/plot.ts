@@ -11,7 +11,7 @@ export function draw(box: HTMLElement, rows: FigureList["rows"], bands: readonly
   const colour = (name: string): string => style.getPropertyValue(name).trim();
   const outside = rows.map((row, index) => {
     const band = bands[index];
-    return band?.low != null && (row.value < band.low || row.value > (band.high ?? 0)) ? row.value : null;
+    return band?.low !== undefined && band.low !== null && (row.value < band.low || row.value > (band.high ?? 0)) ? row.value : null;
   });
   const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
   const plot = new uPlot(
