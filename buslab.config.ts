@@ -7,7 +7,7 @@ export const KERNELS = {
 
 /** Every target that can be built here; `./buslab targets` prints it. */
 export const TARGET_SPACE: TargetSpace = {
-  arches: ["x86_64"],
+  arches: ["x86_64", "arm64"],
   kernels: Object.keys(KERNELS),
   lsms: ["none", "selinux", "apparmor", "smack", "tomoyo"],
   builds: ["plain", "debug"],

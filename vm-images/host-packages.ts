@@ -3,6 +3,7 @@ import { delimiter, join } from "node:path";
 import { SuiteError } from "../orchestration/base/errors.ts";
 import { exec } from "../orchestration/base/exec.ts";
 import { type Progress, silent } from "../orchestration/base/progress.ts";
+import { type ArchRow, ARCHES, isNative } from "../orchestration/target/arches.ts";
 
 /** `build`: kernel, module, agent; `image`: the guest's root file system; `vm`: machines. */
 export type Feature = "build" | "image" | "vm";
@@ -38,17 +39,25 @@ const PACKAGES: Readonly<Record<Feature, readonly HostPackage[]>> = {
     { name: "policycoreutils", proof: "setfiles" },
     { name: "e2fsprogs", proof: "mke2fs" },
   ],
-  vm: [
-    { name: "qemu-system-x86", proof: "qemu-system-x86_64" },
-    { name: "qemu-utils", proof: "qemu-img" },
-  ],
+  vm: [{ name: "qemu-utils", proof: "qemu-img" }],
 };
+
+/** What a feature needs beside that for one architecture. */
+function packagesOf(feature: Feature, arch: ArchRow): readonly HostPackage[] {
+  if (feature === "vm") return [{ name: arch.qemu.package, proof: arch.qemu.binary }];
+  if (feature === "image" || isNative(arch)) return [];
+  const [compiler = "", library = ""] = arch.crossPackages;
+  return [
+    { name: compiler, proof: `${arch.crossPrefix}gcc` },
+    { name: library, proof: `/usr/${arch.multiarch}/lib/libc.a` },
+  ];
+}
 
 const SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
-/** Debian packages this host lacks for the features, by name; empty when nothing is missing. */
-export async function missingPackages(features: readonly Feature[] = ["build", "image", "vm"]): Promise<string[]> {
-  const wanted = features.flatMap((feature) => PACKAGES[feature]);
+/** Debian packages this host lacks for the features on these architectures, by name; empty when nothing is missing. */
+export async function missingPackages(features: readonly Feature[] = ["build", "image", "vm"], arches: readonly ArchRow[] = [ARCHES.x86_64]): Promise<string[]> {
+  const wanted = features.flatMap((feature) => [...PACKAGES[feature], ...arches.flatMap((arch) => packagesOf(feature, arch))]);
   const checked = await Promise.all(wanted.map(async (entry) => ((await isPresent(entry.proof)) ? undefined : entry.name)));
   return [...new Set(checked.filter((name) => name !== undefined))];
 }

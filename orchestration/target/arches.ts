@@ -5,7 +5,11 @@ export interface ArchRow {
   readonly kernelArch: string;
   /** Prefix of the cross tools, empty where the host can be native. */
   readonly crossPrefix: string;
+  /** Debian packages with the cross tools and the static C library, for hosts of another architecture. */
+  readonly crossPackages: readonly string[];
   readonly debianArch: string;
+  /** Debian's name for the folders of its libraries. */
+  readonly multiarch: string;
   /** What `uname -m` and `process.arch` call a host that runs this natively. */
   readonly nodeArch: string;
   readonly kernelImage: string;
@@ -20,7 +24,9 @@ export const ARCHES: Readonly<Record<ArchRow["id"], ArchRow>> = {
     id: "x86_64",
     kernelArch: "x86_64",
     crossPrefix: "x86_64-linux-gnu-",
+    crossPackages: ["gcc-x86-64-linux-gnu", "libc6-dev-amd64-cross"],
     debianArch: "amd64",
+    multiarch: "x86_64-linux-gnu",
     nodeArch: "x64",
     kernelImage: "arch/x86/boot/bzImage",
     kernelTarget: "bzImage",
@@ -32,7 +38,9 @@ export const ARCHES: Readonly<Record<ArchRow["id"], ArchRow>> = {
     id: "arm64",
     kernelArch: "arm64",
     crossPrefix: "aarch64-linux-gnu-",
+    crossPackages: ["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
     debianArch: "arm64",
+    multiarch: "aarch64-linux-gnu",
     nodeArch: "arm64",
     kernelImage: "arch/arm64/boot/Image",
     kernelTarget: "Image",
@@ -44,7 +52,9 @@ export const ARCHES: Readonly<Record<ArchRow["id"], ArchRow>> = {
     id: "arm",
     kernelArch: "arm",
     crossPrefix: "arm-linux-gnueabihf-",
+    crossPackages: ["gcc-arm-linux-gnueabihf", "libc6-dev-armhf-cross"],
     debianArch: "armhf",
+    multiarch: "arm-linux-gnueabihf",
     nodeArch: "arm",
     kernelImage: "arch/arm/boot/zImage",
     kernelTarget: "zImage",
@@ -53,6 +63,11 @@ export const ARCHES: Readonly<Record<ArchRow["id"], ArchRow>> = {
     configFragment: "arm.config",
   },
 };
+
+/** The architecture of this host. Images of others are grafted onto its own. */
+export function nativeArch(): ArchRow | undefined {
+  return Object.values(ARCHES).find(isNative);
+}
 
 /** True where this host runs the architecture's code itself. */
 export function isNative(arch: ArchRow): boolean {
