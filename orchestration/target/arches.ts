@@ -10,6 +10,8 @@ export interface ArchRow {
   readonly debianArch: string;
   /** Debian's name for the folders of its libraries. */
   readonly multiarch: string;
+  /** `e_machine` of its programs. */
+  readonly elfMachine: number;
   /** What `uname -m` and `process.arch` call a host that runs this natively. */
   readonly nodeArch: string;
   readonly kernelImage: string;
@@ -27,6 +29,7 @@ export const ARCHES: Readonly<Record<ArchRow["id"], ArchRow>> = {
     crossPackages: ["gcc-x86-64-linux-gnu", "libc6-dev-amd64-cross"],
     debianArch: "amd64",
     multiarch: "x86_64-linux-gnu",
+    elfMachine: 62,
     nodeArch: "x64",
     kernelImage: "arch/x86/boot/bzImage",
     kernelTarget: "bzImage",
@@ -41,6 +44,7 @@ export const ARCHES: Readonly<Record<ArchRow["id"], ArchRow>> = {
     crossPackages: ["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
     debianArch: "arm64",
     multiarch: "aarch64-linux-gnu",
+    elfMachine: 183,
     nodeArch: "arm64",
     kernelImage: "arch/arm64/boot/Image",
     kernelTarget: "Image",
@@ -55,6 +59,7 @@ export const ARCHES: Readonly<Record<ArchRow["id"], ArchRow>> = {
     crossPackages: ["gcc-arm-linux-gnueabihf", "libc6-dev-armhf-cross"],
     debianArch: "armhf",
     multiarch: "arm-linux-gnueabihf",
+    elfMachine: 40,
     nodeArch: "arm",
     kernelImage: "arch/arm/boot/zImage",
     kernelTarget: "zImage",

@@ -9,7 +9,7 @@ import { cacheDir, ROOT } from "../../orchestration/base/paths.ts";
 import type { Step } from "../../orchestration/base/progress.ts";
 import type { Target } from "../../orchestration/target/target-id.ts";
 import { type Artifact, type Build, type BuildContext, manifests, obtain } from "../cache.ts";
-import { complaints, crossPrefix, versionOf } from "../tools.ts";
+import { complaints, cpuSecondsOf, crossPrefix, metered, versionOf } from "../tools.ts";
 import { copyBuildTree } from "./build-tree.ts";
 import { fragmentsOf, readFragments, requireWishes } from "./config.ts";
 import { findSource, type KernelSource } from "./sources.ts";
@@ -84,7 +84,7 @@ async function compile(job: Job, dir: string, step: Step): Promise<Build> {
     const dropped = requireWishes(await readFile(wishes, "utf8"), await readFile(join(output, ".config"), "utf8"));
 
     // 2. compile, counting make's lines
-    const steps = await compileCounting(job, output, step);
+    const { steps, cpuSeconds } = await compileCounting(job, output, step);
 
     // 3. keep what later stages read
     step.update("copy the build tree for modules", 0.99);
@@ -96,7 +96,7 @@ async function compile(job: Job, dir: string, step: Step): Promise<Build> {
     const release = (await readFile(join(output, "include/config/kernel.release"), "utf8")).trim();
     return {
       outputs: [target.arch.kernelTarget, "System.map", "config", "build"],
-      facts: { release, steps, compiler: `${cross}gcc`, dropped, source: source.dir },
+      facts: { release, steps, cpuSeconds, compiler: `${cross}gcc`, dropped, source: source.dir },
     };
   } finally {
     await rm(output, { recursive: true, force: true });
@@ -111,8 +111,8 @@ async function removeOrphans(workDir: string): Promise<void> {
   }
 }
 
-/** Runs the long part of the build; returns the number of lines make printed, the measure of the next build's progress. */
-async function compileCounting(job: Job, output: string, step: Step): Promise<number> {
+/** Runs the long part of the build; returns the number of lines make printed, the measure of the next build's progress, and its CPU time. */
+async function compileCounting(job: Job, output: string, step: Step): Promise<{ steps: number; cpuSeconds: number }> {
   const shelf = join(cacheDir(), "artifacts", "kernel");
   const earlier = (await manifests(shelf)).find((manifest) => manifest.subject === job.subject)?.facts["steps"];
   const expected = typeof earlier === "number" ? earlier : EXPECTED_STEPS;
@@ -128,18 +128,18 @@ async function compileCounting(job: Job, output: string, step: Step): Promise<nu
   };
   const clock = setInterval(show, 1000); // linking prints nothing for a long time
   try {
-    await make(job, output, [`-j${jobs()}`, job.target.arch.kernelTarget, "modules", "vmlinux"], onLine);
+    const cpuSeconds = await make(job, output, [`-j${jobs()}`, job.target.arch.kernelTarget, "modules", "vmlinux"], onLine);
+    return { steps: done, cpuSeconds };
   } finally {
     clearInterval(clock);
   }
-  return done;
 }
 
 function jobs(): number {
   return availableParallelism() + 1;
 }
 
-async function make(job: Job, output: string, words: readonly string[], onLine?: (line: string) => void): Promise<void> {
+async function make(job: Job, output: string, words: readonly string[], onLine?: (line: string) => void): Promise<number> {
   const { target, source, cross, ctx } = job;
   const argv = ["make", "-C", source.dir, `O=${output}`, `ARCH=${target.arch.kernelArch}`, `CROSS_COMPILE=${cross}`, `CC=ccache ${cross}gcc`, ...NOT_ASKED, ...words] as [string, ...string[]];
   const options: ExecOptions = {
@@ -151,8 +151,8 @@ async function make(job: Job, output: string, words: readonly string[], onLine?:
     ...(onLine === undefined ? {} : { onLine }),
     ...(ctx.signal === undefined ? {} : { signal: ctx.signal }),
   };
-  const result = await exec(argv, { ...options, okCodes: [0, 1, 2] });
-  if (result.exitCode === 0) return;
+  const result = await exec(metered(argv), { ...options, okCodes: [0, 1, 2] });
+  if (result.exitCode === 0) return cpuSecondsOf(result);
   const lines = complaints(`${result.stderr}\n${result.stdout}`);
   if (/No space left on device/.test(result.stderr)) throw new SuiteError("HOST_DISK_FULL", `no space left while compiling in ${output}`);
   const first = lines[0] ?? `make ended with exit code ${result.exitCode}`;
