@@ -21,7 +21,7 @@ import { obtainTemplate, type TemplateFiles } from "./template-cache.ts";
 
 export interface TemplateSpec {
   readonly target: Target;
-  readonly kernel: { readonly key: string; readonly image: string };
+  readonly kernel: { readonly key: string; readonly image: string; readonly initrd?: string };
   readonly image: { readonly key: string; readonly disk: string };
   /** null: the kernel has the bus, or none is wanted. */
   readonly module: { readonly key: string; readonly ko: string; readonly name: string } | null;
@@ -123,6 +123,7 @@ export function hardwareOf(spec: Pick<TemplateSpec, "target" | "kernel" | "accel
     memoryMb: spec.target.build === "debug" ? 1024 : 512,
     cpus: 1,
     kernel: spec.kernel.image,
+    ...(spec.kernel.initrd === undefined ? {} : { initrd: spec.kernel.initrd }),
     kernelLine: kernelLine(spec.target, spec.extraKernelArgs),
   };
 }

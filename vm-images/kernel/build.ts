@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { digestFile } from "../../orchestration/base/digest.ts";
 import { SuiteError } from "../../orchestration/base/errors.ts";
 import { exec, type ExecOptions } from "../../orchestration/base/exec.ts";
@@ -13,11 +13,14 @@ import { complaints, cpuSecondsOf, crossPrefix, metered, versionOf } from "../to
 import { copyBuildTree } from "./build-tree.ts";
 import { fragmentsOf, readFragments, requireWishes } from "./config.ts";
 import { findSource, type KernelSource } from "./sources.ts";
-import type { KernelSpec } from "./spec.ts";
+import { prebuiltKernel } from "./prebuilt.ts";
+import type { KernelSpec, SourceSpec } from "./spec.ts";
 
 export interface KernelArtifact extends Artifact {
   /** What QEMU boots. */
   readonly image: string;
+  /** Initial RAM disk, for a kernel whose drivers are modules. */
+  readonly initrd?: string;
   /** Self-contained folder for `make -C buildTree M=...`. */
   readonly buildTree: string;
   /** The resolved configuration. */
@@ -33,16 +36,21 @@ const NOT_ASKED = ["PAHOLE=no-pahole", "RUSTC=no-rustc"];
 /** Lines make prints for the base configuration; only the percentage depends on it, and only at the first build. */
 const EXPECTED_STEPS = 2036;
 
+/** The kernel of a target: compiled here, or made bootable when somebody else compiled it. @throws what {@link compiledKernel} and {@link prebuiltKernel} throw */
+export async function buildKernel(target: Target, spec: KernelSpec, ctx: BuildContext): Promise<KernelArtifact> {
+  return spec.kind === "deb" || spec.kind === "image" ? prebuiltKernel(target, spec, ctx) : compiledKernel(target, spec, ctx);
+}
+
 /**
- * Builds the kernel of a target from source and our fragments, or finds it in the cache.
+ * Builds the kernel of a target from source, our fragments and the caller's, or finds it in the cache.
  * @throws KERNEL_BUILD_FAILED with the compiler's lines, or the configuration lines that did not stick, in the details
  */
-export async function buildKernel(target: Target, spec: KernelSpec, ctx: BuildContext): Promise<KernelArtifact> {
+async function compiledKernel(target: Target, spec: SourceSpec, ctx: BuildContext): Promise<KernelArtifact> {
   const cross = crossPrefix(target.arch);
   const source = await findSource(spec, ctx);
-  const fragments = fragmentsOf(target);
+  const fragments = [...fragmentsOf(target), ...(spec.config ?? [])];
   const inputs: Record<string, string> = { ...source.inputs };
-  for (const path of fragments) inputs[path] = await digestFile(join(ROOT, path));
+  for (const path of fragments) inputs[path] = await digestFile(resolve(ROOT, path));
   const tools = { gcc: await versionOf(`${cross}gcc`, "gcc"), ld: await versionOf(`${cross}ld`, "binutils") };
   await versionOf("ccache", "ccache");
 

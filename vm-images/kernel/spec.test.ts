@@ -3,7 +3,8 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
-import { kernelSpecOf, parseKernelSpec, sourceVersion } from "./spec.ts";
+import { kernelSpecOf, parseKernelSpec } from "./spec.ts";
+import { sourceVersion } from "./source-version.ts";
 
 let dir = "";
 

@@ -27,8 +27,8 @@ export interface OneTarget {
  * Brings up the one target that a pattern names, lets `work` use it, and leaves nothing running.
  * @throws TARGET_UNKNOWN when the pattern names none or several; what build and boot throw
  */
-export async function onOneTarget(pattern: string | undefined, options: { readonly kernel?: string; readonly module: string }, work: (ready: OneTarget) => Promise<void>): Promise<void> {
-  const { targets, kernels } = targetsOf(pattern === undefined ? [] : [pattern], options.kernel);
+export async function onOneTarget(pattern: string | undefined, options: { readonly kernel?: string; readonly config?: readonly string[]; readonly module: string }, work: (ready: OneTarget) => Promise<void>): Promise<void> {
+  const { targets, kernels } = targetsOf(pattern === undefined ? [] : [pattern], options.kernel, options.config);
   const [target, ...more] = targets;
   if (target === undefined || more.length > 0) throw new SuiteError("TARGET_UNKNOWN", `"${pattern ?? ""}" names ${targets.length} targets; exactly one is needed here`);
   const runId = newRunId();
