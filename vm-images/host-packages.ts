@@ -45,12 +45,12 @@ const PACKAGES: Readonly<Record<Feature, readonly HostPackage[]>> = {
 /** What a feature needs beside that for one architecture. */
 function packagesOf(feature: Feature, arch: ArchRow): readonly HostPackage[] {
   if (feature === "vm") return [{ name: arch.qemu.package, proof: arch.qemu.binary }];
-  if (feature === "image" || isNative(arch)) return [];
-  const [compiler = "", library = ""] = arch.crossPackages;
-  return [
-    { name: compiler, proof: `${arch.crossPrefix}gcc` },
-    { name: library, proof: `/usr/${arch.multiarch}/lib/libc.a` },
-  ];
+  if (feature === "image") return [];
+  const foreign = [...(isNative(arch) ? [] : [arch]), ...(arch.narrow === undefined ? [] : [arch.narrow])];
+  return foreign.flatMap(({ crossPackages: [compiler = "", library = ""], crossPrefix, multiarch }) => [
+    { name: compiler, proof: `${crossPrefix}gcc` },
+    { name: library, proof: `/usr/${multiarch}/lib/libc.a` },
+  ]);
 }
 
 const SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];

@@ -19,6 +19,8 @@ export interface ArchRow {
   readonly qemu: { readonly binary: string; readonly package: string; readonly machine: string; readonly cpu: string; readonly deviceSuffix: string };
   readonly console: string;
   readonly configFragment: string;
+  /** Tools for the 32-bit programs that a 64-bit kernel runs besides its own. */
+  readonly narrow?: { readonly crossPrefix: string; readonly crossPackages: readonly string[]; readonly multiarch: string };
 }
 
 export const ARCHES: Readonly<Record<ArchRow["id"], ArchRow>> = {
@@ -36,6 +38,8 @@ export const ARCHES: Readonly<Record<ArchRow["id"], ArchRow>> = {
     qemu: { binary: "qemu-system-x86_64", package: "qemu-system-x86", machine: "q35", cpu: "max", deviceSuffix: "-pci" },
     console: "ttyS0",
     configFragment: "x86_64.config",
+    // gcc-multilib would do, but Debian's conflicts with the cross compilers of the other rows
+    narrow: { crossPrefix: "i686-linux-gnu-", crossPackages: ["gcc-i686-linux-gnu", "libc6-dev-i386-cross"], multiarch: "i686-linux-gnu" },
   },
   arm64: {
     id: "arm64",
@@ -51,6 +55,7 @@ export const ARCHES: Readonly<Record<ArchRow["id"], ArchRow>> = {
     qemu: { binary: "qemu-system-aarch64", package: "qemu-system-arm", machine: "virt", cpu: "cortex-a72", deviceSuffix: "-pci" },
     console: "ttyAMA0",
     configFragment: "arm64.config",
+    narrow: { crossPrefix: "arm-linux-gnueabihf-", crossPackages: ["gcc-arm-linux-gnueabihf", "libc6-dev-armhf-cross"], multiarch: "arm-linux-gnueabihf" },
   },
   arm: {
     id: "arm",

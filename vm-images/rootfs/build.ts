@@ -6,7 +6,7 @@ import { exec } from "../../orchestration/base/exec.ts";
 import { ROOT } from "../../orchestration/base/paths.ts";
 import type { Step } from "../../orchestration/base/progress.ts";
 import type { Target } from "../../orchestration/target/target-id.ts";
-import type { AgentArtifact } from "../agent/build.ts";
+import { type AgentArtifact, buildNarrowAgent } from "../agent/build.ts";
 import { type Artifact, type Build, type BuildContext, obtain } from "../cache.ts";
 import { findProgram } from "../host-packages.ts";
 import type { Facts } from "../manifest.ts";
@@ -34,8 +34,10 @@ const STAMP = "1700000000";
  */
 export async function buildImage(target: Target, agent: AgentArtifact, ctx: BuildContext): Promise<ImageArtifact> {
   const rootfs = await buildRootfs(target.arch, ctx);
+  const narrow = await buildNarrowAgent(target.arch, ctx);
   const setfiles = await findProgram("setfiles");
   const inputs: Record<string, string> = { "root file system": rootfs.manifest.key, agent: agent.manifest.outputs[0]?.digest ?? agent.manifest.key };
+  if (narrow !== undefined) inputs["32-bit agent"] = narrow.manifest.outputs[0]?.digest ?? narrow.manifest.key;
   for (const path of PARTS) inputs[path] = await digestFile(join(ROOT, path));
   for (const [path, digest] of await digestTree(join(ROOT, FOLDER, "overlay"))) inputs[`${FOLDER}/overlay/${path}`] = digest;
   const tools = { mke2fs: await mke2fsVersion(), setfiles: setfiles === undefined ? "none: no SELinux labels" : "policycoreutils" };
@@ -43,7 +45,7 @@ export async function buildImage(target: Target, agent: AgentArtifact, ctx: Buil
   const artifact = await obtain(
     "image",
     { subject: target.arch.id, recipe: RECIPE, inputs, tools },
-    (dir, step) => assemble(rootfs, agent, setfiles ?? "", dir, step, ctx),
+    (dir, step) => assemble({ rootfs, agent, narrow, setfiles: setfiles ?? "" }, dir, step, ctx),
     options,
     ctx,
   );
@@ -51,13 +53,21 @@ export async function buildImage(target: Target, agent: AgentArtifact, ctx: Buil
   return { ...artifact, disk: join(artifact.dir, "root.ext4"), hostKeyPub: String(hostKeyPub) };
 }
 
-async function assemble(rootfs: RootfsArtifact, agent: AgentArtifact, setfiles: string, dir: string, step: Step, ctx: BuildContext): Promise<Build> {
+interface Parts {
+  readonly rootfs: RootfsArtifact;
+  readonly agent: AgentArtifact;
+  readonly narrow: AgentArtifact | undefined;
+  readonly setfiles: string;
+}
+
+async function assemble({ rootfs, agent, narrow, setfiles }: Parts, dir: string, step: Step, ctx: BuildContext): Promise<Build> {
   if (process.getuid?.() !== 0) await requireNamespaces();
   const hostKey = join(dir, "host-key");
   const pair = ssh2.utils.generateKeyPairSync("ed25519", { comment: "buslab guest" });
   await writeFile(hostKey, pair.private, { mode: 0o600 });
   await writeFile(`${hostKey}.pub`, `${pair.public.trim()}\n`);
   await copyFile(agent.binary, join(dir, "agent")); // a folder the namespace's root can read whatever the cache's modes are
+  if (narrow !== undefined) await copyFile(narrow.binary, join(dir, "agent-32"));
   const facts: Facts = { hostKey: pair.public.trim() };
   const env = {
     ROOTFS: rootfs.tar,
@@ -65,6 +75,7 @@ async function assemble(rootfs: RootfsArtifact, agent: AgentArtifact, setfiles: 
     MASKED: join(ROOT, FOLDER, "masked-units.txt"),
     ENABLED: join(ROOT, FOLDER, "enabled-units.txt"),
     AGENT: join(dir, "agent"),
+    NARROW_AGENT: narrow === undefined ? "" : join(dir, "agent-32"),
     HOST_KEY: hostKey,
     SETFILES: setfiles,
     MKE2FS: await requireProgram("mke2fs", "e2fsprogs"),
@@ -87,6 +98,7 @@ async function assemble(rootfs: RootfsArtifact, agent: AgentArtifact, setfiles: 
   });
   await rm(hostKey);
   await rm(join(dir, "agent"));
+  await rm(join(dir, "agent-32"), { force: true });
   return { outputs: ["root.ext4", "host-key.pub"], facts };
 }
 

@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { judgeRun } from "../../../ci/policy/index.ts";
 import { asSuiteError } from "../../base/errors.ts";
 import { newRunId } from "../../base/ids.ts";
@@ -25,11 +25,12 @@ import { wantedOf, withSelection, type SelectionOptions } from "../stages/select
 export const run = withSelection(new Command("run"))
   .description("build, boot, test, record and judge")
   .option("--module <dir>", "folder of the bus module; make variables may follow, e.g. DIR,NAME=VALUE", REFERENCE_MODULE)
+  .addOption(new Option("--peers <bits>", "width of the tests' processes: the kernel's own, or 32-bit programs on a 64-bit kernel").choices(["native", "32"]).default("native"))
   .option("--plan <file>", "a plan.json made before; it names targets and tests")
   .option("--slots <number>", "machines that run side by side; default: one more than cores")
   .option("--waivers <file>", "list of waivers")
   .option("--json", "the verdict as one JSON document on stdout")
-  .action(async (patterns: string[], options: SelectionOptions & { module: string; plan?: string; slots?: string; waivers?: string; json?: boolean }) => {
+  .action(async (patterns: string[], options: SelectionOptions & { module: string; peers: "native" | "32"; plan?: string; slots?: string; waivers?: string; json?: boolean }) => {
     const given = options.plan === undefined ? undefined : await givenPlan(options.plan, patterns, options);
     const wanted = wantedOf(given?.targets ?? patterns, options);
     const slots = slotsOf(options.slots);
@@ -58,7 +59,7 @@ export const run = withSelection(new Command("run"))
         bringUp: (id, ctx) => {
           const target = wanted.targets.find((candidate) => candidate.id === id);
           if (target === undefined) throw new SuiteError("INTERNAL", `${id} is not among the targets wanted`);
-          return bringUp(target, { kernels: wanted.kernels, moduleDir: resolve(options.module) }, ctx);
+          return bringUp(target, { kernels: wanted.kernels, moduleDir: resolve(options.module), peers: options.peers }, ctx);
         },
         startPool: openPool,
       });

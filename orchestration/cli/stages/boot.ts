@@ -9,7 +9,7 @@ import { connectAgent } from "./agent.ts";
 import { artifactsOf, buildAll, type BuildOptions, type Built } from "./build.ts";
 
 /** Builds a target's parts, then boots or finds its frozen guest. @throws what build and boot throw, blame and all */
-export async function bringUp(target: Target, options: Pick<BuildOptions, "kernels" | "moduleDir">, ctx: BringUpContext): Promise<Ready<Template>> {
+export async function bringUp(target: Target, options: Pick<BuildOptions, "kernels" | "moduleDir"> & { readonly peers?: "native" | "32" }, ctx: BringUpContext): Promise<Ready<Template>> {
   const started = performance.now();
   const built = (await buildAll({ ...options, targets: [target], dir: ctx.folder.dir, progress: ctx.progress, signal: ctx.signal })).get(target.id);
   ctx.spent.build = Math.round(performance.now() - started);
@@ -25,11 +25,11 @@ export async function bringUp(target: Target, options: Pick<BuildOptions, "kerne
       ...Object.fromEntries(artifactsOf(built).filter((artifact) => artifact !== built.trouble).map(({ kind, key, state, because }) => [kind, { key, state, because }])),
       template: { key: template.key, state: template.state, because: template.because },
     },
-    facts: { kernelRelease: built.kernel.release, kernelConfig: built.kernel.config, moduleKo: built.module.ko, moduleName: built.module.name, slowdown: accel.slowdown, lsm: target.lsm, taint: template.taint },
+    facts: { kernelRelease: built.kernel.release, kernelConfig: built.kernel.config, moduleKo: built.module.ko, moduleName: built.module.name, slowdown: accel.slowdown, lsm: target.lsm, taint: template.taint, peers: options.peers ?? "native" },
     generation,
     events: template.events,
     slowdown: accel.slowdown,
-    env: { BUSLAB_TROUBLE_KO: built.trouble.ko },
+    env: { BUSLAB_TROUBLE_KO: built.trouble.ko, BUSLAB_PEERS: options.peers ?? "native" },
     durationsMs: { ...ctx.spent },
   };
 }
