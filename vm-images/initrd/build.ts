@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { SuiteError } from "../../orchestration/base/errors.ts";
 import { exec } from "../../orchestration/base/exec.ts";
@@ -69,12 +69,13 @@ async function tableOf(job: InitrdJob, work: string, ctx: BuildContext): Promise
   const builtin = await readFile(join(job.modules, "modules.builtin"), "utf8").catch(() => "");
   const ready = await readFile(join(job.modules, "modules.dep"), "utf8").catch(() => undefined);
   if (ready !== undefined) return readModuleTable(ready, builtin);
-  const base = join(work, "base/lib/modules");
-  await mkdir(base, { recursive: true });
-  await symlink(job.modules, join(base, job.release));
+  const folder = join(work, "base/lib/modules", job.release);
+  await mkdir(folder, { recursive: true });
+  await symlink(join(job.modules, "kernel"), join(folder, "kernel"));
+  for (const name of ["modules.order", "modules.builtin", "modules.builtin.modinfo"]) await copyFile(join(job.modules, name), join(folder, name)).catch(() => undefined);
   const depmod = await requireProgram("depmod", "kmod");
-  await exec([depmod, "-b", join(work, "base"), "-o", join(work, "made"), job.release], { logFile: join(ctx.logDir, "initrd.log") });
-  return readModuleTable(await readFile(join(work, "made/lib/modules", job.release, "modules.dep"), "utf8"), builtin);
+  await exec([depmod, "-b", join(work, "base"), job.release], { logFile: join(ctx.logDir, "initrd.log") });
+  return readModuleTable(await readFile(join(folder, "modules.dep"), "utf8"), builtin);
 }
 
 async function compileInit(arch: ArchRow, to: string, ctx: BuildContext): Promise<Uint8Array> {
