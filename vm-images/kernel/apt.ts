@@ -1,7 +1,10 @@
-import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { z } from "zod";
+import { digestJson, short } from "../../orchestration/base/digest.ts";
 import { SuiteError } from "../../orchestration/base/errors.ts";
 import { exec } from "../../orchestration/base/exec.ts";
+import { readJson, writeJson } from "../../orchestration/base/json-file.ts";
 import { cacheDir } from "../../orchestration/base/paths.ts";
 import { type ArchRow, isNative } from "../../orchestration/target/arches.ts";
 import type { BuildContext } from "../cache.ts";
@@ -10,12 +13,10 @@ import { lockFile } from "../lock.ts";
 import { aptLineOf, readAptSources, sourcesFor } from "../rootfs/apt-sources.ts";
 import { CODENAME } from "../rootfs/mmdebstrap.ts";
 
+const packageSchema = z.strictObject({ name: z.string(), version: z.string(), depends: z.string() });
+
 /** One version of a package, as the archive describes it. */
-export interface AptPackage {
-  readonly name: string;
-  readonly version: string;
-  readonly depends: string;
-}
+export type AptPackage = Readonly<z.infer<typeof packageSchema>>;
 
 /**
  * Asks Debian's archive about packages of one architecture and fetches them, without root: through the host's own lists for its
@@ -23,16 +24,18 @@ export interface AptPackage {
  */
 export class Apt {
   readonly #options: readonly string[];
+  readonly #lists: string;
   readonly #refresh: (say: (line: string) => void) => Promise<void>;
   #fresh = false;
 
-  private constructor(options: readonly string[], refresh: (say: (line: string) => void) => Promise<void>) {
+  private constructor(options: readonly string[], lists: string, refresh: (say: (line: string) => void) => Promise<void>) {
     this.#options = options;
+    this.#lists = lists;
     this.#refresh = refresh;
   }
 
   static async of(arch: ArchRow, ctx: BuildContext): Promise<Apt> {
-    if (isNative(arch)) return new Apt([], (say) => refreshPackageLists(say));
+    if (isNative(arch)) return new Apt([], "/var/lib/apt/lists", (say) => refreshPackageLists(say));
     const state = join(cacheDir(), "apt", arch.debianArch);
     for (const folder of ["lists/partial", "archives/partial", "etc"]) await mkdir(join(state, folder), { recursive: true });
     const sources = sourcesFor(CODENAME, await readAptSources(), process.env["BUSLAB_DEBIAN_MIRROR"]);
@@ -56,7 +59,7 @@ export class Apt {
       await using _lock = await lockFile(join(state, "update.lock"), () => say("another process reads the package lists"), ctx.signal);
       await exec(["apt-get", ...options, "-q", "update"], { onLine: say, timeoutMs: 600_000, ...passSignal(ctx) });
     };
-    const apt = new Apt(options, refresh);
+    const apt = new Apt(options, join(state, "lists"), refresh);
     if ((await readdir(join(state, "lists"))).every((name) => !name.endsWith("_Packages"))) {
       apt.#fresh = true;
       await refresh(() => undefined);
@@ -66,6 +69,21 @@ export class Apt {
 
   /** The newest version of a package that the archive has; undefined when it has none, even after its lists were read anew. */
   async show(name: string, say: (line: string) => void = () => undefined): Promise<AptPackage | undefined> {
+    // Each question costs apt a second of reading its lists: an answer serves until they change.
+    const memory = join(cacheDir(), "apt", "answers", `${name}-${short(digestJson([this.#options, await this.#listsState()]))}.json`);
+    const known = await readJson(memory, packageSchema).catch(() => undefined);
+    if (known !== undefined) return known;
+    const found = await this.#ask(name, say);
+    if (found !== undefined) await writeJson(memory, found).catch(() => undefined);
+    return found;
+  }
+
+  async #listsState(): Promise<string[]> {
+    const names = (await readdir(this.#lists).catch((): string[] => [])).filter((name) => name.endsWith("_InRelease") || name.endsWith("_Packages"));
+    return Promise.all(names.sort().map(async (name) => `${name} ${Math.floor((await stat(join(this.#lists, name))).mtimeMs)}`));
+  }
+
+  async #ask(name: string, say: (line: string) => void): Promise<AptPackage | undefined> {
     const answer = await exec(["apt-cache", ...this.#options, "show", "--no-all-versions", name], { okCodes: [0, 100] });
     const field = (key: string): string | undefined => new RegExp(`^${key}: (.*)$`, "m").exec(answer.stdout)?.[1];
     const version = field("Version");
@@ -73,7 +91,7 @@ export class Apt {
     if (this.#fresh) return undefined;
     this.#fresh = true;
     await this.#refresh(say).catch(() => undefined); // offline: what the lists do not have is not there
-    return this.show(name, say);
+    return this.#ask(name, say);
   }
 
   /** Fetches packages into a folder. @throws HOST_NETWORK */
