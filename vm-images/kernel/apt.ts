@@ -55,12 +55,16 @@ export class Apt {
       "Acquire::Languages": "none",
     };
     const options = Object.entries(words).flatMap(([name, value]) => ["-o", `${name}=${value}`]);
+    const hasLists = async (): Promise<boolean> => (await readdir(join(state, "lists"))).some((name) => name.endsWith("_Packages"));
     const refresh = async (say: (line: string) => void): Promise<void> => {
       await using _lock = await lockFile(join(state, "update.lock"), () => say("another process reads the package lists"), ctx.signal);
-      await exec(["apt-get", ...options, "-q", "update"], { onLine: say, timeoutMs: 600_000, ...passSignal(ctx) });
+      // A suite whose list is torn on the mirror must not keep us from the others: apt then ends with 100 and keeps those.
+      const answer = await exec(["apt-get", ...options, "-q", "update"], { onLine: say, timeoutMs: 600_000, okCodes: [0, 100], ...passSignal(ctx) });
+      if (await hasLists()) return;
+      throw new SuiteError("HOST_NETWORK", `the Debian mirror of this host's apt configuration gave no package list of ${arch.debianArch}`, { details: answer.stderr });
     };
     const apt = new Apt(options, join(state, "lists"), refresh);
-    if ((await readdir(join(state, "lists"))).every((name) => !name.endsWith("_Packages"))) {
+    if (!(await hasLists())) {
       apt.#fresh = true;
       await refresh(() => undefined);
     }

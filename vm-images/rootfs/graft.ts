@@ -1,5 +1,6 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { SuiteError } from "../../orchestration/base/errors.ts";
 import { exec } from "../../orchestration/base/exec.ts";
 import { ROOT } from "../../orchestration/base/paths.ts";
 import type { Step } from "../../orchestration/base/progress.ts";
@@ -33,12 +34,24 @@ const EXPECTED_LINES = 160;
 export async function graft(job: Graft, dir: string, step: Step, ctx: BuildContext): Promise<Build> {
   const unpacked = join(dir, "unpacked.tar");
   const versions: string[] = [];
-  const unpackSeconds = await runMmdebstrap(job.arch, job.wish, unpacked, ctx, (line) => {
-    const fetched = /^Get:\d+ \S+ \S+ \S+ (\S+) \S+ (\S+) \[/.exec(line);
-    if (fetched === null) return;
-    versions.push(`${fetched[1] ?? ""} ${fetched[2] ?? ""}`);
-    step.update(`unpack ${fetched[1] ?? ""}`, Math.min(0.8, versions.length / EXPECTED_LINES));
-  }, ["--variant=extract"]);
+  const unpack = (sources: Wish["sources"]): Promise<number> => {
+    versions.length = 0;
+    const onLine = (line: string): void => {
+      const fetched = /^Get:\d+ \S+ \S+ \S+ (\S+) \S+ (\S+) \[/.exec(line);
+      if (fetched === null) return;
+      versions.push(`${fetched[1] ?? ""} ${fetched[2] ?? ""}`);
+      step.update(`unpack ${fetched[1] ?? ""}`, Math.min(0.8, versions.length / EXPECTED_LINES));
+    };
+    return runMmdebstrap(job.arch, { ...job.wish, sources }, unpacked, ctx, onLine, ["--variant=extract"]);
+  };
+  const broken: string[] = [];
+  const unpackSeconds = await unpack(job.wish.sources).catch((error: unknown) => {
+    broken.push(...tornSuites(error));
+    const rest = job.wish.sources.filter((source) => !broken.includes(source.suite));
+    if (broken.length === 0 || rest.length === 0) throw error;
+    step.update(`again without ${broken.join(", ")}: its list is torn on the mirror`);
+    return unpack(rest);
+  });
 
   if (process.getuid?.() !== 0) await requireNamespaces();
   const facts: Facts = {};
@@ -70,7 +83,8 @@ export async function graft(job: Graft, dir: string, step: Step, ctx: BuildConte
     outputs: ["rootfs.tar"],
     facts: {
       ...facts,
-      suites: job.wish.sources.map((source) => source.suite),
+      suites: job.wish.sources.map((source) => source.suite).filter((suite) => !broken.includes(suite)),
+      suitesLeftOut: broken,
       packages: versions.sort(),
       versionsUnlikeNative: unlike(versions, job.base.manifest.facts["packages"]),
       graftedOn: job.base.manifest.key,
@@ -78,6 +92,16 @@ export async function graft(job: Graft, dir: string, step: Step, ctx: BuildConte
       mmdebstrap: await versionOf("mmdebstrap", "mmdebstrap"),
     },
   };
+}
+
+/**
+ * Suites whose list on the mirror is not the one its signed index speaks of. That lasts for days on the rarer architectures; the
+ * other suites have every package too, in a version that `versionsUnlikeNative` then tells.
+ */
+export function tornSuites(error: unknown): string[] {
+  if (!(error instanceof SuiteError) || error.code !== "HOST_NETWORK") return [];
+  const torn = (error.details ?? "").matchAll(/^Err:\d+ \S+ (\S+)\/\S+ \S+ Packages\n\s+File has unexpected size/gm);
+  return [...torn].map(([, suite = ""]) => suite);
 }
 
 /** Packages whose version differs from the native one's. A rebuild alone (`+b1`) changes no maintainer script. */

@@ -59,5 +59,5 @@ function blameNetwork(error: unknown): unknown {
   if (!(error instanceof SuiteError) || error.code !== "IMAGE_BUILD_FAILED") return error;
   const lines = (error.details ?? "").split("\n").filter((line) => /^(Err:|E: |W: Failed)|Could not (resolve|connect)|Temporary failure|Failed to fetch/.test(line));
   if (!/Could not (resolve|connect)|Temporary failure|Failed to fetch|Unable to connect|unexpected size/.test(error.details ?? "")) return error;
-  return new SuiteError("HOST_NETWORK", "the Debian mirror of this host's apt configuration does not answer", { cause: error, details: lines.join("\n") });
+  return new SuiteError("HOST_NETWORK", "the Debian mirror of this host's apt configuration does not answer", { cause: error, details: [...lines, error.details ?? ""].join("\n") });
 }
