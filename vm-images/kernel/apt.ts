@@ -15,6 +15,9 @@ import { CODENAME } from "../rootfs/mmdebstrap.ts";
 
 const packageSchema = z.strictObject({ name: z.string(), version: z.string(), depends: z.string() });
 
+/** A list of packages, plain or packed as apt was told to keep it. */
+const LIST = /_Packages(\.\w+)?$/;
+
 /** One version of a package, as the archive describes it. */
 export type AptPackage = Readonly<z.infer<typeof packageSchema>>;
 
@@ -55,7 +58,7 @@ export class Apt {
       "Acquire::Languages": "none",
     };
     const options = Object.entries(words).flatMap(([name, value]) => ["-o", `${name}=${value}`]);
-    const hasLists = async (): Promise<boolean> => (await readdir(join(state, "lists"))).some((name) => name.endsWith("_Packages"));
+    const hasLists = async (): Promise<boolean> => (await readdir(join(state, "lists"))).some((name) => LIST.test(name));
     const refresh = async (say: (line: string) => void): Promise<void> => {
       await using _lock = await lockFile(join(state, "update.lock"), () => say("another process reads the package lists"), ctx.signal);
       // A suite whose list is torn on the mirror must not keep us from the others: apt then ends with 100 and keeps those.
@@ -83,7 +86,7 @@ export class Apt {
   }
 
   async #listsState(): Promise<string[]> {
-    const names = (await readdir(this.#lists).catch((): string[] => [])).filter((name) => name.endsWith("_InRelease") || name.endsWith("_Packages"));
+    const names = (await readdir(this.#lists).catch((): string[] => [])).filter((name) => name.endsWith("_InRelease") || LIST.test(name));
     return Promise.all(names.sort().map(async (name) => `${name} ${Math.floor((await stat(join(this.#lists, name))).mtimeMs)}`));
   }
 
