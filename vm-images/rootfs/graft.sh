@@ -43,7 +43,13 @@ cut -f1 "$work/f" >"$work/f.paths"
 # Ours alone: links and caches that scripts made stay, code and libraries of the native architecture go.
 LC_ALL=C comm -23 "$work/n.paths" "$work/f.paths" >"$work/alone"
 grep -E "/$NATIVE_LIBS(/|\$)" "$work/alone" >"$work/remove" || true
-(cd "$n" && xargs -d '\n' -r env LC_ALL=C grep -lasP '^\x7fELF') <"$work/alone" >>"$work/remove" || true
+# Regular files only: an alternative's link would be followed into this host.
+LC_ALL=C join -t "$(printf '\t')" "$work/alone" "$work/n" | awk -F '\t' '$2 == "f" { print $1 }' >"$work/alone.files"
+(cd "$n" && xargs -d '\n' -r env LC_ALL=C grep -lasP '^\x7fELF') <"$work/alone.files" | grep -vE "/$NATIVE_LIBS/|^usr/lib(32|64|x32)?/ld-" >"$work/lost" || true
+if [ -s "$work/lost" ]; then
+	echo "the packages of $FOREIGN_DEBIAN lack $(wc -l <"$work/lost") programs that $NATIVE_DEBIAN has: $(head -n 5 "$work/lost" | tr '\n' ' ')" >&2
+	exit 1
+fi
 (cd "$n" && find usr -type l -lname "*$NATIVE_LIBS*") | LC_ALL=C sort | LC_ALL=C comm -12 - "$work/alone" >>"$work/remove"
 (cd "$n" && xargs -d '\n' -r rm -f) <"$work/remove"
 find "$n/usr" -depth -path "*/$NATIVE_LIBS*" -type d -empty -delete

@@ -42,7 +42,8 @@ export async function graft(job: Graft, dir: string, step: Step, ctx: BuildConte
       versions.push(`${fetched[1] ?? ""} ${fetched[2] ?? ""}`);
       step.update(`unpack ${fetched[1] ?? ""}`, Math.min(0.8, versions.length / EXPECTED_LINES));
     };
-    return runMmdebstrap(job.arch, { ...job.wish, sources }, unpacked, ctx, onLine, ["--variant=extract"]);
+    // The very packages of the native system, by name: to unpack is not to install, and brings no essential packages of its own.
+    return runMmdebstrap(job.arch, { packages: namesOf(job.base), sources }, unpacked, ctx, onLine, ["--variant=extract"]);
   };
   const broken: string[] = [];
   const unpackSeconds = await unpack(job.wish.sources).catch((error: unknown) => {
@@ -92,6 +93,11 @@ export async function graft(job: Graft, dir: string, step: Step, ctx: BuildConte
       mmdebstrap: await versionOf("mmdebstrap", "mmdebstrap"),
     },
   };
+}
+
+function namesOf(base: RootfsArtifact): string[] {
+  const lines = base.manifest.facts["packages"];
+  return Array.isArray(lines) ? lines.map((line) => line.split(" ")[0] ?? "") : [];
 }
 
 /**
