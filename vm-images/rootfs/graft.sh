@@ -45,7 +45,7 @@ LC_ALL=C comm -23 "$work/n.paths" "$work/f.paths" >"$work/alone"
 grep -E "/$NATIVE_LIBS(/|\$)" "$work/alone" >"$work/remove" || true
 # Regular files only: an alternative's link would be followed into this host.
 LC_ALL=C join -t "$(printf '\t')" "$work/alone" "$work/n" | awk -F '\t' '$2 == "f" { print $1 }' >"$work/alone.files"
-(cd "$n" && xargs -d '\n' -r env LC_ALL=C grep -lasP '^\x7fELF') <"$work/alone.files" | grep -vE "/$NATIVE_LIBS/|^usr/lib(32|64|x32)?/ld-" >"$work/lost" || true
+(cd "$n" && xargs -d '\n' -r env LC_ALL=C grep -lasP '^\x7fELF') <"$work/alone.files" | grep -vE "$NATIVE_LIBS|^usr/lib(32|64|x32)?/ld-" >"$work/lost" || true
 if [ -s "$work/lost" ]; then
 	echo "the packages of $FOREIGN_DEBIAN lack $(wc -l <"$work/lost") programs that $NATIVE_DEBIAN has: $(head -n 5 "$work/lost" | tr '\n' ' ')" >&2
 	exit 1
