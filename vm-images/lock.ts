@@ -25,7 +25,8 @@ export async function lockFile(path: string, onWait: () => void, signal?: AbortS
       child.stdout?.once("data", () => resolve());
       child.once("error", (error) => reject(new SuiteError("HOST_TOOL_MISSING", "the program setpriv (Debian package util-linux) is not installed", { cause: error })));
       child.once("close", () => {
-        const why = signal?.aborted === true ? "interrupted" : complaint.trim() || "flock ended";
+        if (signal?.aborted === true) reject(new SuiteError("INTERRUPTED", `interrupted while waiting for the lock on ${path}`));
+        const why = complaint.trim() || "flock ended";
         reject(new SuiteError(/No space/.test(why) ? "HOST_DISK_FULL" : "COMMAND_FAILED", `no lock on ${path}: ${why}`));
       });
     });

@@ -21,7 +21,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["orchestration/store/"],
   ["ci/policy/"],
   ["orchestration/api/"],
-  ["orchestration/bench/"],
+  ["orchestration/bench/", "orchestration/coverage/", "orchestration/fuzz/", "orchestration/mutants/"],
   ["orchestration/cli/"],
   ["ci/"],
 ];

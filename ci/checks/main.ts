@@ -4,12 +4,13 @@ import type { Check } from "./check.ts";
 import { cStyle } from "./c-style.ts";
 import { errorsDoc } from "./errors-doc.ts";
 import { layers } from "./layers.ts";
+import { mutants } from "./mutants.ts";
 import { lint, types } from "./tools.ts";
 import { titles } from "./titles.ts";
 import { tree } from "./tree.ts";
 
 /** `npm run check`: all that can be known without a machine. Prints a line a check and a closing count. */
-const CHECKS: readonly Check[] = [types, lint, layers, titles, errorsDoc, cStyle, tree, abiDrift];
+const CHECKS: readonly Check[] = [types, lint, layers, titles, errorsDoc, cStyle, tree, abiDrift, mutants];
 
 const results = await Promise.all(
   CHECKS.map(async (check) => {

@@ -1,4 +1,4 @@
-import { plannedFor, type Plan, type PlannedTest } from "../../orchestration/plan/plan.ts";
+import { plannedFor, plannedOn, type Plan, type PlannedTest } from "../../orchestration/plan/plan.ts";
 import { outcomeOf, summaryOf } from "../../orchestration/record/outcome.ts";
 import type { KernelEvent, Outcome, RecordOf, RunRecord } from "../../orchestration/record/v1.ts";
 import type { CanaryVerdict, Counts, RequirementVerdict, TargetVerdict, TestVerdict, Violation } from "../../orchestration/record/verdict.ts";
@@ -34,7 +34,7 @@ export function judgeTarget(input: TargetInput): JudgedTarget {
   const end = find(records, "target-end");
   const generation = generationOf(plan, records);
   const byTest = groupByTest(records);
-  const planned = plan.tests.filter((test) => plannedFor(test, generation.used ?? "auto"));
+  const planned = plan.tests.filter((test) => plannedFor(test, generation.used ?? "auto") && plannedOn(test, target));
   const judged = planned.filter((test) => test.canary === undefined).map((test) => judgeTest(test, target, byTest));
   const canaries = wasTried(records) ? planned.filter((test) => test.canary !== undefined).map((test) => judgeCanary(test, target, byTest)) : [];
 
@@ -147,11 +147,23 @@ function requirementStates(plan: Plan, used: Generation | null, tests: readonly 
       if (own.length === 0) return state("unjudged", row.untestable ?? (row.tests.suite > 0 ? "none of its tests is planned here" : "no test covers it"));
       const blank = own.filter((test) => isBlank(test.outcome));
       if (blank.length > 0) return state("unjudged", blank.map((test) => summaryOf(test.outcome)).join("; "), blank);
-      const unsupported = own.filter((test) => test.outcome.kind === "unsupported");
+      const judged = own.some((test) => test.outcome.kind !== "unsupported");
+      const unsupported = own.filter((test) => test.outcome.kind === "unsupported" && !(judged && needsAnotherModule(test)));
       if (unsupported.length > 0) return state("unjudged", unsupported.map((test) => summaryOf(test.outcome)).join("; "), unsupported);
       if (row.tests.planned < row.tests.suite) return state("unjudged", `only ${row.tests.planned} of its ${row.tests.suite} tests are selected`);
       return state("held", null);
     });
+}
+
+/** One security module is in force at a time. */
+const MODULE_IN_FORCE = /^(?:AppArmor|SELinux|Smack|TOMOYO) in force$|^a kernel started without a labelling security module$/;
+
+/**
+ * True for a test that could not run only because the target has another security module than it needs: where a
+ * requirement has a test for each of them, the one in force decides. Alone such a test leaves its requirement unjudged.
+ */
+function needsAnotherModule({ outcome }: TestVerdict): boolean {
+  return outcome.kind === "unsupported" && outcome.missing.length > 0 && outcome.missing.every((name) => MODULE_IN_FORCE.test(name));
 }
 
 interface GenerationFinding {

@@ -150,6 +150,23 @@ for (const [title, how, key] of [
   });
 }
 
+test("where a requirement has a test for each security module, the one in force decides", () => {
+  const listed = (id: string, requirements: string[], canary: string | null = null) => ({ id, file: "tests/x", titles: [id.split(":")[1] ?? ""], requirements, generations: [], canary });
+  const [selinux, smack] = ["lsm/a.spec.ts:LSM-001 SELinux", "lsm/b.spec.ts:LSM-001 Smack"];
+  const plan = planOf([A], { tests: [listed(selinux, ["LSM-001"]), listed(smack, ["LSM-001"]), listed(C1, [], "crashed: panic")], catalogue: { rows: [row("LSM-001")], digest: digestOf("c") } });
+  const state = (...ends: End[]): string => {
+    const tests = Object.fromEntries([selinux, smack].map((id, index) => [id, { end: ends[index] ?? {} }]));
+    return verdictOf({ [A]: { tests } }, { plan }).targets[0]?.requirementStates[0]?.state ?? "";
+  };
+  const missing = (...unsupported: string[]): End => ({ runner: "skipped", unsupported });
+
+  assert.equal(state({}, missing("Smack in force")), "held");
+  assert.equal(state({ runner: "failed" }, missing("Smack in force")), "violated");
+  assert.equal(state(missing("SELinux in force"), missing("Smack in force")), "unjudged");
+  assert.equal(state({}, missing("Smack in force", "userfaultfd")), "unjudged");
+  assert.equal(state({}, missing("userfaultfd")), "unjudged");
+});
+
 test("unsupported leaves its requirement unjudged and bars nothing", () => {
   const verdict = verdictOf({ [A]: { tests: { [T1]: { end: { runner: "skipped", unsupported: ["SELinux"] } } } } });
   assert.deepEqual(short(verdict), ["conformant", 0]);

@@ -17,5 +17,6 @@ export function guardConsole(report: LeaseReport): void {
     if (report.death.kind === "killed" || report.death.kind === "qemu-failed") throw new SuiteError("VM_DIED", text);
     throw new Error(text);
   }
+  if (report.unasked !== undefined) throw new SuiteError("GUEST_TIMEOUT", `the kernel gave no answer at the end of the test: ${report.unasked}`);
   if (!report.consoleRead) throw new SuiteError("CONSOLE_LOST", "the console of the machine could not be read to its end, so nothing can be called passed");
 }

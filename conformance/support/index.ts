@@ -19,7 +19,7 @@ export { expectErrno, expectResult, itemOf, payloadText } from "./matchers.ts";
 export { allocatedBytes, KernelTrace } from "./kernel-trace.ts";
 export { address, KERNEL_ADDRESS, memory, UNMAPPED, type Memory } from "./memory.ts";
 export type { Destination, MessageOptions } from "./message-options.ts";
-export { auditRecords, inProfile, keepAllRecords, loadAppArmor, needs, policy, securityModule } from "./lsm.ts";
+export { auditRecords, context, inDomain, inProfile, keepAllRecords, loadAppArmor, loadTomoyo, needs, needsSelinux, needsSmack, policy, securityModule, smackRule, withSmackLabel } from "./lsm.ts";
 export { attached, attachFlag, attachFlags, ATTACH_PROCESS, BASIC_METADATA, forkOf, hasAudit, helloOn, METADATA, PROCESS_METADATA, securityLabel, sorted, taskStatus, VISIBLE_METADATA, visibleHere, type MetadataKind, type TaskStatus } from "./metadata.ts";
 export { SEALS, type Pending, type Process } from "./process.ts";
 export { Addr, Buf, Program, Reg, type Call, type Read } from "../../orchestration/guest/program.ts";

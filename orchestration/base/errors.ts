@@ -18,6 +18,7 @@ export const ERROR_TABLE = {
   MODULE_DIR_INVALID: { blame: "caller", hint: "Give --module a folder with a Kbuild file that builds a .ko." },
   CONFIG_INVALID: { blame: "caller", hint: "Correct the named option and run the command again." },
   FILE_INVALID: { blame: "caller", hint: "Correct the named file, or make it again with the stage that writes it." },
+  FINDING_UNKNOWN: { blame: "caller", hint: "Run `./buslab fuzz --list` and name one of the findings it prints." },
   RUN_UNKNOWN: { blame: "caller", hint: "Run `./buslab report` without arguments to list the runs that are kept." },
   // the subject's faults
   MODULE_BUILD_FAILED: { blame: "subject", hint: "Mend the compiler errors shown and run again." },
@@ -36,6 +37,7 @@ export const ERROR_TABLE = {
   VM_BOOT_TIMEOUT: { blame: "infrastructure", hint: "The guest did not answer in time; read console.log and run again on a quieter host." },
   VM_POOL_CLOSED: { blame: "infrastructure", hint: "The machine pool ended; start the run again." },
   QMP_FAILED: { blame: "infrastructure", hint: "QEMU refused a monitor command; check the QEMU version with `./buslab doctor`." },
+  CHECKERS_OFF: { blame: "infrastructure", hint: "Give a kernel with the options of vm-images/kernel/config/debug.config, or take the plain build." },
   GUEST_LOST: { blame: "infrastructure", hint: "The guest agent's channel closed; the console log tells whether the kernel died." },
   GUEST_TIMEOUT: { blame: "infrastructure", hint: "The guest agent did not answer in time; the console log tells whether the kernel hangs." },
   GUEST_PROTOCOL: { blame: "infrastructure", hint: "A frame from the guest agent was damaged; run again and keep the transcript." },
@@ -46,7 +48,9 @@ export const ERROR_TABLE = {
   RUNNER_FAILED: { blame: "infrastructure", hint: "The test runner ended abnormally; read its output in the run folder." },
   STORE_FAILED: { blame: "infrastructure", hint: "The results database could not be used; records.jsonl is still complete, run `./buslab report` again." },
   STORE_LOCKED: { blame: "infrastructure", hint: "Another process holds the results database; wait for it to end." },
+  LSM_NOT_IN_FORCE: { blame: "infrastructure", hint: "Choose a target whose security module this kernel was built with, or build it in." },
   GENERATION_UNKNOWN: { blame: "subject", hint: "The two generation signs disagree; name the generation with --generation to go on." },
+  INTERRUPTED: { blame: "infrastructure", hint: "Run the command again; what was finished before is reused." },
   INTERNAL: { blame: "infrastructure", hint: "This is a defect of buslab; report it with the lines above." },
 } as const satisfies Record<string, ErrorRow>;
 

@@ -29,7 +29,7 @@ const KEEP_CHARS = 4 * 1024 * 1024;
 
 /**
  * Runs a command without a shell, in a process group of its own that dies with this process.
- * @throws SuiteError with the command line and the last lines it printed
+ * @throws SuiteError with the command line and the last lines it printed; INTERRUPTED when the signal ended it, whatever code was asked for
  */
 export async function exec(argv: readonly [string, ...string[]], options: ExecOptions = {}): Promise<ExecResult> {
   const child = spawnTied(argv, {
@@ -66,7 +66,7 @@ export async function exec(argv: readonly [string, ...string[]], options: ExecOp
       child.once("close", (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : 9)));
     });
     const result = { stdout: stdout(), stderr: stderr(), exitCode };
-    if (options.signal?.aborted === true) throw new SuiteError(options.code ?? "COMMAND_FAILED", `interrupted: ${printable(argv)}`);
+    if (options.signal?.aborted === true) throw new SuiteError("INTERRUPTED", `interrupted: ${printable(argv).slice(0, 400)}`);
     if (timedOut) throw failure(argv, result, options.code, `took longer than ${timeoutMs} ms`);
     if (!(options.okCodes ?? [0]).includes(exitCode)) throw failure(argv, result, options.code, `ended with exit code ${exitCode}`);
     return result;

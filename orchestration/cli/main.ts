@@ -1,6 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { asSuiteError } from "../base/errors.ts";
-import { EXIT, exitCodeFor } from "../base/exit-codes.ts";
+import { EXIT, exitCodeOf } from "../base/exit-codes.ts";
 import { COMMANDS } from "./commands/index.ts";
 import { printError } from "./output.ts";
 
@@ -23,7 +23,7 @@ try {
   } else {
     const error = asSuiteError(thrown);
     printError(error, process.argv.includes("--json"));
-    process.exitCode = exitCodeFor(error.blame);
+    process.exitCode = exitCodeOf(error);
   }
 }
 // Timers and sockets of a command that ended must not keep the process.

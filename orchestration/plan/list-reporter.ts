@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import type { FullConfig, Suite, TestError } from "@playwright/test/reporter";
-import { CANARY_ANNOTATION, GENERATION_ANNOTATION, REQUIREMENT_ANNOTATION } from "../record/annotations.ts";
+import { BUILD_ANNOTATION, CANARY_ANNOTATION, GENERATION_ANNOTATION, REQUIREMENT_ANNOTATION } from "../record/annotations.ts";
 import { testId } from "./test-id.ts";
 
 /** One test as the runner lists it; requirement ids are not yet checked against the catalogue. */
@@ -12,6 +12,8 @@ export interface ListedTest {
   readonly requirements: readonly string[];
   /** Generations the test is narrowed to; empty for whatever its requirements allow. */
   readonly generations: readonly string[];
+  /** Builds that a canary is narrowed to; absent for all. */
+  readonly builds?: readonly string[];
   /** Outcome a canary declares, null for an ordinary test. */
   readonly canary: string | null;
 }
@@ -34,6 +36,7 @@ export default class ListReporter {
       const [, , , ...titles] = test.titlePath();
       const file = test.location.file;
       const canary = test.annotations.find((note) => note.type === CANARY_ANNOTATION)?.description;
+      const builds = test.annotations.filter((note) => note.type === BUILD_ANNOTATION).map((note) => note.description ?? "");
       const listed: ListedTest = {
         id: testId(file, titles),
         file: relativePosix(config.rootDir, file),
@@ -41,6 +44,7 @@ export default class ListReporter {
         requirements: [...new Set(test.annotations.filter((note) => note.type === REQUIREMENT_ANNOTATION).map((note) => note.description ?? ""))],
         generations: test.annotations.filter((note) => note.type === GENERATION_ANNOTATION).map((note) => note.description ?? ""),
         canary: canary ?? null,
+        ...(builds.length === 0 ? {} : { builds }),
       };
       byId.set(listed.id, listed); // the same test stands once in each project
     }

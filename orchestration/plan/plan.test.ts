@@ -8,7 +8,7 @@ import type { Requirement } from "../../conformance/catalogue/index.ts";
 import { digestOf } from "../base/digest.ts";
 import { SuiteError } from "../base/errors.ts";
 import type { ListedTest } from "./list-reporter.ts";
-import { makePlan, planDigest, plannedFor, readPlan, type PlanInput } from "./plan.ts";
+import { makePlan, planDigest, plannedFor, plannedOn, readPlan, type PlanInput } from "./plan.ts";
 import { EVERYTHING, parseShard, select, shardOf } from "./select.ts";
 import { testId } from "./test-id.ts";
 
@@ -53,6 +53,16 @@ test("a test holds for the generations that all its requirements share", () => {
   assert.deepEqual(plan.tests.map((each) => each.generations), [undefined, undefined, ["2015-03"], ["2015-08"], undefined]);
   assert.deepEqual(makePlan(input({ generation: "2015-03" })).tests.map((each) => each.title), ["MSG-001 one", "MSG-001 two", "BUS-001 old", "a panic"]);
   assert.equal(plannedFor({ generations: ["2015-08"] }, "2015-03"), false);
+});
+
+test("a canary for one build is planned on its targets alone, and no ordinary test may be narrowed so", () => {
+  const tests = [...TESTS, listed("canary/kasan.spec.ts:a use after free", [], { canary: "crashed: kasan", builds: ["debug"] })];
+  const mixed = makePlan(input({ tests, targets: ["a/b/c/plain", "a/b/c/debug"] }));
+  assert.deepEqual([mixed.tests.length, mixed.expected.pairs], [6, 11]);
+  assert.deepEqual(mixed.tests.at(-1)?.builds, ["debug"]);
+  assert.deepEqual(mixed.targets.map((target) => plannedOn(mixed.tests.at(-1) ?? {}, target)), [false, true]);
+  assert.equal(makePlan(input({ tests, targets: ["a/b/c/plain"] })).tests.length, 5);
+  assert.throws(() => makePlan(input({ tests: [listed("msg/a.spec.ts:MSG-001 one", ["MSG-001"], { builds: ["debug"] })] })), code("RUNNER_FAILED"));
 });
 
 test("a requirement whose tests are all planned for the generation counts as wholly planned", () => {

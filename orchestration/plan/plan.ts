@@ -4,6 +4,7 @@ import { digestJson, type Digest } from "../base/digest.ts";
 import { SuiteError } from "../base/errors.ts";
 import { readJson } from "../base/json-file.ts";
 import { TITLE_SEPARATOR } from "../record/annotations.ts";
+import { BUILDS } from "../target/target-id.ts";
 import type { ListedTest } from "./list-reporter.ts";
 import { select, selectsAll, type Selection } from "./select.ts";
 import { areaOfTest } from "./test-id.ts";
@@ -22,6 +23,8 @@ const plannedTestSchema = z.object({
   requirements: z.array(z.string()),
   /** Only for subjects of these generations; both when absent. */
   generations: z.array(generationSchema).optional(),
+  /** Only on targets of these builds; only a canary may say so. */
+  builds: z.array(z.enum(BUILDS)).optional(),
   /** A planted fault with the outcome that the harness must call it by. */
   canary: z
     .object({
@@ -104,7 +107,7 @@ export function makePlan(input: PlanInput): Plan {
   if (input.targets.length === 0) throw new SuiteError("TARGET_UNKNOWN", "no target is named");
   const suite = input.tests.map((test) => plannedTest(test, byId));
   const chosen = new Set(select(input.tests, input.selection).map((test) => test.id));
-  const tests = suite.filter((test) => chosen.has(test.id) && plannedFor(test, input.generation));
+  const tests = suite.filter((test) => chosen.has(test.id) && plannedFor(test, input.generation) && input.targets.some((target) => plannedOn(test, target)));
   if (!tests.some((test) => test.canary === undefined)) throw new SuiteError("SELECTION_EMPTY", `no selected test holds for generation ${input.generation}`);
   if (!tests.some((test) => test.canary !== undefined)) throw new SuiteError("RUNNER_FAILED", "the suite has no canary, so no verdict could be trusted");
 
@@ -130,7 +133,7 @@ export function makePlan(input: PlanInput): Plan {
     tests,
     requirements,
     expected: {
-      pairs: input.targets.length * tests.length,
+      pairs: pairsOf(input.targets, tests),
       triples: input.targets.length * tests.reduce((sum, test) => sum + test.requirements.length, 0),
     },
     mustWithoutTest: { "2015-03": without("2015-03"), "2015-08": without("2015-08") },
@@ -147,7 +150,7 @@ export function makePlan(input: PlanInput): Plan {
 /** @throws FILE_INVALID naming the first key that is wrong, or the denominator when it does not add up */
 export async function readPlan(path: string): Promise<Plan> {
   const plan = await readJson(path, planSchema);
-  const pairs = plan.targets.length * plan.tests.length;
+  const pairs = pairsOf(plan.targets, plan.tests);
   if (plan.expected.pairs !== pairs) throw new SuiteError("FILE_INVALID", `${path} expects ${plan.expected.pairs} outcomes but names ${pairs} pairs of target and test`);
   return plan;
 }
@@ -159,6 +162,15 @@ export function planDigest(plan: Plan): Digest {
 /** True if a test is to run on subjects of that generation; `auto` means it is not yet known. */
 export function plannedFor(test: Pick<PlannedTest, "generations">, generation: "auto" | Generation): boolean {
   return generation === "auto" || holds(test.generations, generation);
+}
+
+/** True if a test is to run on this target: what some canaries plant is looked for in one build alone. */
+export function plannedOn(test: Pick<PlannedTest, "builds">, target: string): boolean {
+  return test.builds === undefined || (test.builds as readonly string[]).includes(target.split("/")[3] ?? "");
+}
+
+function pairsOf(targets: readonly string[], tests: readonly PlannedTest[]): number {
+  return targets.reduce((sum, target) => sum + tests.filter((test) => plannedOn(test, target)).length, 0);
 }
 
 function holds(generations: readonly string[] | undefined, generation: Generation): boolean {
@@ -185,8 +197,11 @@ function plannedTest(test: ListedTest, byId: ReadonlyMap<string, Requirement>): 
     const expect = outcomeKindSchema.safeParse(kind);
     if (!expect.success) throw new SuiteError("RUNNER_FAILED", `the canary ${test.id} expects "${test.canary}", which is no outcome`);
     if (test.requirements.length > 0) throw new SuiteError("RUNNER_FAILED", `the canary ${test.id} covers ${test.requirements.join(", ")}; canaries prove the harness, not the subject`);
-    return { ...base, canary: { expect: expect.data, ...(detail === undefined ? {} : { detail }) } };
+    const builds = z.array(z.enum(BUILDS)).safeParse(test.builds ?? []);
+    if (!builds.success) throw new SuiteError("RUNNER_FAILED", `the canary ${test.id} is for the builds ${(test.builds ?? []).join(", ")}; they are ${BUILDS.join(", ")}`);
+    return { ...base, ...(builds.data.length === 0 ? {} : { builds: builds.data }), canary: { expect: expect.data, ...(detail === undefined ? {} : { detail }) } };
   }
+  if (test.builds !== undefined) throw new SuiteError("RUNNER_FAILED", `the test ${test.id} is narrowed to a build; only a canary may be, since a requirement holds on every target`);
   if (areaOfTest(test.id) === "canary") throw new SuiteError("RUNNER_FAILED", `${test.id} lies among the canaries and declares no outcome`);
   if (test.requirements.length === 0) throw new SuiteError("RUNNER_FAILED", `the test ${test.id} covers no requirement, so nothing could be judged by it`);
   const generations = generationsOf(test, byId);

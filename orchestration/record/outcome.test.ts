@@ -28,6 +28,7 @@ const table: readonly (readonly [title: string, records: readonly RunRecord[], e
   ["a clean pass", [begin(), lease(), end("passed")], "passed"],
   ["a pass without a machine's report", [begin(), end("passed")], "infra-error", "RESULT_LOST"],
   ["a pass with an error", [begin(), lease(), end("passed", error(null))], "failed"],
+  ["a pass whose kernel did not say whether it leaks", [begin(), lease({ unasked: "kmemleak: no answer" }), end("passed")], "infra-error"],
   ["a pass that named something missing", [begin(), lease(), end("passed", { unsupported: ["SELinux"] })], "unsupported"],
   ["a pass while the kernel complained", [begin(), lease({ events: [OOPS] }), end("passed")], "crashed", "oops:kdbus_send"],
   ["a pass whose console was not read", [begin(), lease({ consoleRead: false }), end("passed")], "infra-error", "CONSOLE_LOST"],

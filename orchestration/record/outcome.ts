@@ -69,6 +69,8 @@ function machineLost(own: Own): Outcome | null {
   const death = deathOf(own, ["killed", "qemu-failed"]);
   if (death !== null) return { kind: "infra-error", code: "VM_DIED", message: death.detail };
   if (own.leases.some((lease) => !lease.consoleRead)) return { kind: "infra-error", code: "CONSOLE_LOST", message: "the machine's console could not be read to its end" };
+  const unasked = own.leases.find((lease) => lease.unasked !== undefined)?.unasked;
+  if (unasked !== undefined) return { kind: "infra-error", code: "GUEST_TIMEOUT", message: `the kernel gave no answer at the end of the test: ${unasked}` };
   return null;
 }
 

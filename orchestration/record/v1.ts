@@ -51,6 +51,8 @@ export const recordSchema = z.discriminatedUnion("type", [
     death: machineDeathSchema.nullable(),
     /** False when the console could not be read to its end: then nothing may be called passed. */
     consoleRead: z.boolean(),
+    /** A question to the kernel at the end (leaks, lines run) that got no answer although it lives: nothing may be called passed. */
+    unasked: z.string().optional(),
     heldMs: z.number(),
   }),
   z.object({

@@ -14,6 +14,7 @@ import { AgentClient } from "../guest/agent-client.ts";
 import type { KernelEvent } from "../record/v1.ts";
 import { scanConsole } from "../vm/console/scan.ts";
 import type { Template } from "../vm/template.ts";
+import { requireLsm } from "./lsm.ts";
 import type { GenerationFinding } from "./run.ts";
 
 type Generation = "2015-03" | "2015-08";
@@ -24,16 +25,17 @@ const ASKED = [BigInt(ITEM.ATTACH_FLAGS_SEND), BigInt(ITEM.ATTACH_FLAGS_RECV)] a
 /**
  * Finds the generation of the bus in a machine of its own, by the two independent signs of the specification
  * (00-overview, section 4). A subject that gives no sign, or two that disagree, is `unknown`; a kernel that breaks while it
- * is asked is told by `events`.
- * @throws what cloning a machine throws
+ * is asked is told by `events`. The security module that the target names is looked at first.
+ * @throws LSM_NOT_IN_FORCE, and what cloning a machine throws
  */
-export async function detectGeneration(template: Pick<Template, "clone">, ctx: { readonly runId: string; readonly dir: string; readonly slowdown: number }): Promise<GenerationFinding & { readonly events: readonly KernelEvent[] }> {
+export async function detectGeneration(template: Pick<Template, "clone" | "target">, ctx: { readonly runId: string; readonly dir: string; readonly slowdown: number }): Promise<GenerationFinding & { readonly events: readonly KernelEvent[] }> {
   const dir = join(ctx.dir, "generation");
   await mkdir(dir, { recursive: true });
   const { machine } = await template.clone({ name: `buslab-${ctx.runId}-generation`, dir });
   try {
     const limits = new Limits(ctx.slowdown);
     const agent = await AgentClient.connect(machine.agentSocket, { timeoutMs: limits.ms(3_000), requestTimeoutMs: limits.ms(3_000) });
+    await requireLsm(agent, template.target.lsm);
     const root = new Process(await agent.spawnPeer({}), new Transcript(), "generation", {});
     const domain = new Domain("/sys/fs/kdbus");
     const signs = { A: await described(() => signA(root, domain)), B: await described(() => signB(root, domain)) };

@@ -109,7 +109,7 @@ test("a subject of unknown generation is not tested, and the signs are recorded"
   const end = records.find((record) => record.type === "target-end");
   assert.match(end?.type === "target-end" ? (end.error?.message ?? "") : "", /sign A: 2015-03; sign B: 2015-08/);
   const named = { ...planOf([A]), generation: "2015-08" as const };
-  assert.deepEqual(testsFor(named, generation).map((each) => each.title), ["one", "c"]);
+  assert.deepEqual(testsFor(named, A, generation).map((each) => each.title), ["one", "c"]);
 });
 
 test("a pool that does not start makes a record, not an exception", async (t) => {

@@ -2,7 +2,7 @@ import { nowMs } from "../base/deadline.ts";
 import { asSuiteError, SuiteError } from "../base/errors.ts";
 import { writeJson } from "../base/json-file.ts";
 import type { Progress } from "../base/progress.ts";
-import { planDigest, plannedFor, type Plan, type PlannedTest } from "../plan/plan.ts";
+import { planDigest, plannedFor, plannedOn, type Plan, type PlannedTest } from "../plan/plan.ts";
 import { createRecords, RecordWriter } from "../record/jsonl.ts";
 import type { KernelEvent, RecordFields, RecordOf } from "../record/v1.ts";
 import { Follower } from "./follow.ts";
@@ -126,7 +126,7 @@ export async function runAll<T>(options: RunOptions<T>): Promise<{ readonly inte
 /** Everything between the pool's start and its end; errors become records. */
 async function runTests<T>(options: RunOptions<T>, ready: ReadonlyMap<string, Ready<T>>, writer: RecordWriter, events: TargetEvents): Promise<void> {
   const { plan, folder } = options;
-  const tests = new Map([...ready].map(([target, up]) => [target, testsFor(plan, up.generation)]));
+  const tests = new Map([...ready].map(([target, up]) => [target, testsFor(plan, target, up.generation)]));
   const planned = [...tests.values()].reduce((sum, own) => sum + own.length, 0);
   const step = options.progress.step("run");
   const progress = new RunProgress(step, planned);
@@ -193,10 +193,10 @@ class TargetEvents {
   }
 }
 
-/** Tests of the plan for a subject of the generation found, or named by the caller. */
-export function testsFor(plan: Plan, found: GenerationFinding): PlannedTest[] {
+/** Tests of the plan for this target and a subject of the generation found, or named by the caller. */
+export function testsFor(plan: Plan, target: string, found: GenerationFinding): PlannedTest[] {
   const generation = plan.generation === "auto" && found.detected !== "unknown" ? found.detected : plan.generation;
-  return plan.tests.filter((test) => plannedFor(test, generation));
+  return plan.tests.filter((test) => plannedFor(test, generation) && plannedOn(test, target));
 }
 
 /** 0 and 1 are the runner's codes for all passed and some failed; anything else is its own trouble. */

@@ -25,6 +25,8 @@ export interface RunnerOptions {
   /** Monotonic time of the last sign of life. */
   readonly lastSign: () => number;
   readonly signal?: AbortSignal;
+  /** Ends the runner at the first test that fails; in the order of the list then, not shuffled. */
+  readonly stopAtFirst?: boolean;
   /** Another command in the runner's place; for tests. */
   readonly argv?: readonly [string, ...string[]];
 }
@@ -46,7 +48,7 @@ export async function runRunner(options: RunnerOptions): Promise<RunnerEnd> {
   const { folder } = options;
   const listFile = join(folder.dir, "test-list.txt");
   await writeFile(listFile, testList(options.tests));
-  const argv = options.argv ?? [process.execPath, RUNNER_CLI, "test", "-c", RUNNER_CONFIG, "--test-list", listFile, `--shuffle=${options.seed}`];
+  const argv = options.argv ?? [process.execPath, RUNNER_CLI, "test", "-c", RUNNER_CONFIG, "--test-list", listFile, ...(options.stopAtFirst === true ? ["--max-failures=1"] : [`--shuffle=${options.seed}`])];
   const log = createWriteStream(folder.runnerLog, { flags: "a" });
   log.on("error", () => undefined); // a full disk shows in the records
   log.write(`$ ${printable(argv)}\n`);

@@ -7,6 +7,21 @@ export type Lsm = (typeof LSMS)[number];
 export const BUILDS = ["plain", "debug", "cov"] as const;
 export type Build = (typeof BUILDS)[number];
 
+interface BuildRow {
+  /** The kernel that it runs on; the module alone is built differently for `cov`. */
+  readonly kernel: Build;
+  /** How much slower a guest is than with a plain kernel: every time limit is multiplied by it. Measured, see docs/debug-and-coverage.md. */
+  readonly slowdown: number;
+  readonly memoryMb: number;
+}
+
+/** What a build kind means for the parts of a target. */
+export const BUILD_ROWS: Readonly<Record<Build, BuildRow>> = {
+  plain: { kernel: "plain", slowdown: 1, memoryMb: 512 },
+  debug: { kernel: "debug", slowdown: 6, memoryMb: 1024 },
+  cov: { kernel: "plain", slowdown: 1.5, memoryMb: 512 },
+};
+
 /** `<arch>/<kernel>/<lsm>/<build>`, e.g. `x86_64/debian-6.1/none/plain`. */
 export type TargetId = `${string}/${string}/${string}/${string}`;
 
@@ -28,6 +43,11 @@ export interface TargetSpace {
 
 export function makeTarget(arch: ArchRow["id"], kernel: string, lsm: Lsm, build: Build): Target {
   return { id: `${arch}/${kernel}/${lsm}/${build}`, arch: ARCHES[arch], kernel, lsm, build };
+}
+
+/** The target as its kernel sees it: `cov` is `plain` there, and everything built for that serves both. */
+export function kernelTarget(target: Target): Target {
+  return makeTarget(target.arch.id, target.kernel, target.lsm, BUILD_ROWS[target.build].kernel);
 }
 
 /** All targets of the space, in the order of its lists. */

@@ -31,7 +31,7 @@ export interface CloneOptions {
  * @throws VM_START_FAILED | VM_DIED | GUEST_TIMEOUT | GUEST_LOST; nothing is left running then
  */
 export async function startClone(files: Pick<TemplateFiles, "ram" | "disk" | "stateFile">, hardware: Hardware, options: CloneOptions): Promise<Clone> {
-  if (options.signal?.aborted === true) throw new SuiteError("VM_POOL_CLOSED", `${options.name} was not started: interrupted`);
+  if (options.signal?.aborted === true) throw new SuiteError("INTERRUPTED", `${options.name} was not started: interrupted`);
   const started = performance.now();
   const limitMs = options.limits.ms(3_000);
   const machine = await QemuMachine.start({

@@ -9,11 +9,16 @@ import { takeTaint } from "./guest-steps.ts";
 import type { LeaseReport } from "./lease.ts";
 import type { Machine } from "./machine.ts";
 import { listenToAgent } from "./listen.ts";
+import { takeProbes, type Probed, type ReleaseProbe } from "./probe.ts";
 import { scanConsole } from "./console/scan.ts";
 import { taintEvent } from "./taint.ts";
 
 export interface Inspection {
   readonly machine: Machine;
+  readonly target: string;
+  readonly test: string;
+  /** Questions to a kernel that still answers. */
+  readonly probes: readonly ReleaseProbe[];
   /** Size of the console when the test got the machine; what is before it is not the test's. */
   readonly fromOffset: number;
   /** Taint of the template. */
@@ -39,6 +44,7 @@ export async function inspectMachine(what: Inspection): Promise<LeaseReport> {
   let taint = what.taint;
   let marked = false;
   let askedAt: number | undefined;
+  let probed: Probed = { events: [], failure: null };
   if (death === null) {
     const limitMs = limits.ms(1_500);
     let dying = true;
@@ -49,7 +55,8 @@ export async function inspectMachine(what: Inspection): Promise<LeaseReport> {
         [taint, marked] = await Promise.all([takeTaint(agent, limits), markConsole(what, agent, limitMs)]);
         const said = (await eventsBetween(machine, what.fromOffset)) ?? [];
         dying = said.some(({ kind }) => kind === "panic");
-        const suspicious = what.keepEvidence || taint !== what.taint || said.length > 0;
+        if (!dying && marked) probed = await takeProbes(what.probes, { ...what, agent });
+        const suspicious = what.keepEvidence || taint !== what.taint || said.length > 0 || probed.events.length > 0;
         if (suspicious) await writeIfAny(join(what.evidenceDir, "dmesg.txt"), await agent.kernelLog({ timeoutMs: limitMs }).catch(() => ""));
       } catch {
         // it died or hung just now; both are told below
@@ -65,11 +72,15 @@ export async function inspectMachine(what: Inspection): Promise<LeaseReport> {
   }
   const full = await statfs(dirname(machine.consoleLog)).then(({ bavail, bsize }) => bavail * bsize < FULL_BYTES, () => true);
   const console = await consoleSince(machine.consoleLog, what.fromOffset, askedAt);
-  const events: KernelEvent[] = console === undefined ? [] : scanConsole(console, what.fromOffset);
+  const seen: KernelEvent[] = console === undefined ? [] : scanConsole(console, what.fromOffset);
+  // kmemleak says on the console only that it has something to tell; the probe read what
+  const events = probed.events.length === 0 ? seen : [...seen.filter(({ title }) => !/^kmemleak: \d+ new/.test(title)), ...probed.events];
   const newTaint = taintEvent(what.taint, taint);
   if (newTaint !== undefined && events.length === 0) events.push(newTaint);
   // A dead machine has written all it will; a living one must have shown our mark; a hung one cannot.
-  return { events, death, consoleRead: console !== undefined && !full && (marked || death !== null) };
+  const consoleRead = console !== undefined && !full && (marked || death !== null);
+  const unasked = probed.failure !== null && death === null ? { unasked: probed.failure } : {};
+  return { events, death, consoleRead, ...unasked };
 }
 
 /** Kernel reports so far, without touching the machine. */

@@ -37,6 +37,8 @@ export const leaseReportSchema = z.object({
   events: z.array(kernelEventSchema),
   death: machineDeathSchema.nullable(),
   consoleRead: z.boolean(),
+  /** A question to the kernel that got no answer although it lives: nothing may be called passed. */
+  unasked: z.string().optional(),
 });
 export type LeaseReport = z.infer<typeof leaseReportSchema>;
 

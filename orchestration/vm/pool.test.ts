@@ -11,8 +11,10 @@ import { makeTarget } from "../target/target-id.ts";
 import type { ConnectAgent, GuestAgent } from "./guest-agent.ts";
 import { FakeMachine } from "./fake/machine.ts";
 import { leftoversOf } from "./leftovers.ts";
+import type { KernelEvent } from "../record/v1.ts";
 import { PoolClient } from "./pool-client.ts";
 import { startPool, type LeaseFields, type Pool } from "./pool.ts";
+import type { ProbedLease } from "./probe.ts";
 
 const target = makeTarget("x86_64", "debian-6.1", "none", "plain");
 const WARNING = "<4>[   12.000000] WARNING: CPU: 0 PID: 1 at lib/x.c:1 kdbus_x+0x1/0x2\r\n";
@@ -26,6 +28,7 @@ let targetEvents: string[] = [];
 let failures = 0;
 let silent = new Set<string>();
 let tainted = 0;
+let probe: (lease: ProbedLease) => Promise<readonly KernelEvent[]> = async () => [];
 
 /** An agent that writes the mark to the console, as the kernel would for /dev/kmsg. */
 const connectAgent: ConnectAgent = async (socket) => {
@@ -53,6 +56,7 @@ beforeEach(async () => {
   failures = 0;
   silent = new Set();
   tainted = 0;
+  probe = async () => [];
   pool = await startPool({
     templates: new Map([
       [
@@ -60,6 +64,8 @@ beforeEach(async () => {
         {
           target,
           taint: 0,
+          probes: [{ name: "trial", take: (lease) => probe(lease) }],
+          decoder: { decode: async (events) => events.map((event) => ({ ...event, excerpt: `${event.excerpt} (decoded)` })) },
           clone: async ({ name, dir }) => {
             if (failures > 0) {
               failures -= 1;
@@ -143,6 +149,24 @@ test("a taint without a report is an event", async () => {
   const grant = await client.lease(target.id, "taint");
   tainted = 512;
   assert.deepEqual((await client.release(grant.lease, false)).events.map(({ fingerprint }) => fingerprint), ["taint: W"]);
+});
+
+test("what a probe finds is the test's, and one without an answer forbids a pass", async () => {
+  await using client = await PoolClient.connect(pool.socketPath);
+  const leak: KernelEvent = { kind: "leak", fingerprint: "leak: x", title: "x", consoleOffset: -1, excerpt: "" };
+  const leaking = await client.lease(target.id, "leaking");
+  probe = async ({ test: id }) => (id === "leaking" ? [leak] : []);
+  machineOf(leaking.lease).print("<6>[   21.000000] kmemleak: 1 new suspected memory leaks (see /sys/kernel/debug/kmemleak)\r\n");
+  assert.deepEqual((await client.release(leaking.lease, false)).events, [{ ...leak, excerpt: " (decoded)" }]);
+
+  const asked = await client.lease(target.id, "asked in vain");
+  probe = async () => Promise.reject(new Error("no answer"));
+  const report = await client.release(asked.lease, false);
+  assert.deepEqual([report.events, report.consoleRead, report.unasked], [[], true, "trial: no answer"]);
+
+  const dead = await client.lease(target.id, "dead");
+  machineOf(dead.lease).panic("planted");
+  assert.equal((await client.release(dead.lease, false)).unasked, undefined);
 });
 
 test("a console that cannot be read is told, never taken for a silent one", async () => {

@@ -16,10 +16,10 @@ import { socketDirOf } from "./run-name.ts";
 import { makeSocketDir } from "./socket-dir.ts";
 import type { Template } from "./template.ts";
 
-export type LeaseFields = Pick<RecordOf<"lease">, "type" | "target" | "test" | "machine" | "events" | "death" | "consoleRead" | "heldMs">;
+export type LeaseFields = Pick<RecordOf<"lease">, "type" | "target" | "test" | "machine" | "events" | "death" | "consoleRead" | "unasked" | "heldMs">;
 
 export interface PoolOptions {
-  readonly templates: ReadonlyMap<string, Pick<Template, "clone" | "target" | "taint">>;
+  readonly templates: ReadonlyMap<string, Pick<Template, "clone" | "target" | "taint" | "probes" | "decoder">>;
   /** Facts of each target, handed to every lease of it. */
   readonly facts: ReadonlyMap<string, Readonly<Record<string, unknown>>>;
   /** Leases at a time; default: one a core. */
@@ -181,19 +181,24 @@ class MachinePool {
     const { machine, target, test } = lease;
     const heldMs = performance.now() - lease.startedMs;
     try {
-      const report = await inspectMachine({
+      const template = this.#options.templates.get(target);
+      const found = await inspectMachine({
         machine,
+        target,
+        test,
+        probes: template?.probes ?? [],
         fromOffset: lease.fromOffset,
-        taint: this.#options.templates.get(target)?.taint ?? 0,
+        taint: template?.taint ?? 0,
         mark: lease.id,
         limits: this.#options.limits,
         connectAgent: this.#options.connectAgent,
         evidenceDir: lease.evidenceDir,
         keepEvidence,
       });
+      const report: LeaseReport = { ...found, events: [...((await template?.decoder?.decode(found.events)) ?? found.events)] };
       await this.#options.appendRecord({ type: "lease", target, test, machine: machine.name, heldMs, ...report });
       await machine.kill();
-      const clean = report.events.length === 0 && report.death === null && report.consoleRead;
+      const clean = report.events.length === 0 && report.death === null && report.consoleRead && report.unasked === undefined;
       if (clean && !keepEvidence) await rm(lease.evidenceDir, { recursive: true, force: true });
       return report;
     } finally {

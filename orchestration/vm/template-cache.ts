@@ -9,7 +9,8 @@ import type { Progress, Step } from "../base/progress.ts";
 import { kernelEventSchema } from "../record/v1.ts";
 import { lockFile } from "../../vm-images/lock.ts";
 
-const factsSchema = z.object({ taint: z.number(), events: z.array(kernelEventSchema) });
+const parameterSchema = z.object({ was: z.string(), now: z.string() });
+const factsSchema = z.object({ taint: z.number(), events: z.array(kernelEventSchema), parameters: z.record(z.string(), parameterSchema).default({}) });
 const PARTS = ["ram", "state", "disk.qcow2"] as const;
 const templateSchema = z.object({
   schema: z.literal("buslab.template/1"),

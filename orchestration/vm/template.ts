@@ -6,12 +6,15 @@ import { exec } from "../base/exec.ts";
 import { readFile } from "node:fs/promises";
 import type { Progress, Step } from "../base/progress.ts";
 import type { KernelEvent } from "../record/v1.ts";
-import type { Target } from "../target/target-id.ts";
+import { BUILD_ROWS, type Target } from "../target/target-id.ts";
 import type { Accel } from "./accel.ts";
 import { scanConsole } from "./console/scan.ts";
+import type { Decoder } from "./decode.ts";
 import type { ConnectAgent } from "./guest-agent.ts";
-import { bootToSettled, loadModule, takeTaint } from "./guest-steps.ts";
+import { bootToSettled, loadModule, takeTaint, type BusModule, type ModuleParameter } from "./guest-steps.ts";
 import { kernelLine } from "./kernel-line.ts";
+import type { ReleaseProbe } from "./probe.ts";
+import { forgetLeaks } from "./leak-probe.ts";
 import { hardwareKey, type Hardware } from "./qemu/argv.ts";
 import { QemuMachine } from "./qemu/machine.ts";
 import { socketDirOf } from "./run-name.ts";
@@ -24,11 +27,13 @@ export interface TemplateSpec {
   readonly kernel: { readonly key: string; readonly image: string; readonly initrd?: string };
   readonly image: { readonly key: string; readonly disk: string };
   /** null: the kernel has the bus, or none is wanted. */
-  readonly module: { readonly key: string; readonly ko: string; readonly name: string } | null;
+  readonly module: (BusModule & { readonly key: string }) | null;
   readonly accel: Accel;
   readonly limits: Limits;
   /** Further words of the boot line. */
   readonly extraKernelArgs?: readonly string[];
+  /** Default: 1, so that tests see the same order each time. */
+  readonly cpus?: number;
 }
 
 export interface TemplateContext {
@@ -51,6 +56,12 @@ export interface Template {
   readonly events: readonly KernelEvent[];
   /** /proc/sys/kernel/tainted of the frozen guest. */
   readonly taint: number;
+  /** Parameters of the module that were set after it was loaded. */
+  readonly parameters: Readonly<Record<string, ModuleParameter>>;
+  /** What each of its machines is asked before its end. */
+  readonly probes?: readonly ReleaseProbe[];
+  /** Adds file and line to what its kernel reports. */
+  readonly decoder?: Decoder;
   /** Time to make or to check it. */
   readonly readyMs: number;
   /** A running, reseeded machine whose agent answers. @throws VM_START_FAILED | VM_DIED | GUEST_TIMEOUT */
@@ -58,8 +69,9 @@ export interface Template {
 }
 
 const GIBIBYTE = 1024 ** 3;
-/** Raised when what is put into a template changes in a way its key does not show. */
+/** Raised when what is put into a template changes in a way its key does not show; the second when it is what the module's part of it does. */
 const RECIPE = 3;
+const MODULE_RECIPE = 4;
 
 /**
  * The frozen guest of this target with the module loaded and the bus mounted; booted only when the cache has none whole.
@@ -89,7 +101,7 @@ export async function prepareTemplate(spec: TemplateSpec, ctx: TemplateContext):
   if (module === null) {
     files = await base();
   } else {
-    const key = short(digestJson({ base: baseKey, module: module.key, recipe: RECIPE }));
+    const key = short(digestJson({ base: baseKey, module: module.key, recipe: MODULE_RECIPE, ...(looksForLeaks(spec) ? { leaksForgotten: 1 } : {}) }));
     files = await obtainTemplate({
       key,
       title: `template ${spec.target.id} with ${module.name}`,
@@ -110,18 +122,24 @@ export async function prepareTemplate(spec: TemplateSpec, ctx: TemplateContext):
     because: files.because,
     events: files.facts.events,
     taint: files.facts.taint,
+    parameters: files.facts.parameters,
     readyMs: performance.now() - started,
     clone: (options) => startClone(files, hardware, { ...options, socketDir: socketDirOf(ctx.runId), limits: spec.limits, connectAgent: ctx.connectAgent }),
   };
 }
 
+/** Its clones are asked for leaks, and must not be accused of what the boot left. */
+function looksForLeaks(spec: Pick<TemplateSpec, "target">): boolean {
+  return spec.target.build === "debug";
+}
+
 /** The machine that a template is made on. */
-export function hardwareOf(spec: Pick<TemplateSpec, "target" | "kernel" | "accel" | "extraKernelArgs">): Hardware {
+export function hardwareOf(spec: Pick<TemplateSpec, "target" | "kernel" | "accel" | "extraKernelArgs" | "cpus">): Hardware {
   return {
     arch: spec.target.arch,
     accel: spec.accel.kind,
-    memoryMb: spec.target.build === "debug" ? 1024 : 512,
-    cpus: 1,
+    memoryMb: BUILD_ROWS[spec.target.build].memoryMb,
+    cpus: spec.cpus ?? 1,
     kernel: spec.kernel.image,
     ...(spec.kernel.initrd === undefined ? {} : { initrd: spec.kernel.initrd }),
     kernelLine: kernelLine(spec.target, spec.extraKernelArgs),
@@ -152,7 +170,7 @@ async function bootBase({ spec, ctx, hardware }: Run, dir: string, step: Step): 
     const agent = await bootToSettled(machine, { limits: spec.limits, connectAgent: ctx.connectAgent, step, ...(ctx.signal === undefined ? {} : { signal: ctx.signal }) });
     const taint = await takeTaint(agent, spec.limits);
     await freeze(machine, dir, spec.limits, step, agent.close);
-    return { taint, events: scanConsole(await readFile(machine.consoleLog)) };
+    return { taint, events: scanConsole(await readFile(machine.consoleLog)), parameters: {} };
   } catch (error) {
     await keepConsole(machine, ctx, `${spec.target.id.replaceAll("/", "-")}-boot`);
     throw error;
@@ -165,7 +183,7 @@ async function addModule({ spec, ctx, hardware }: Run, module: NonNullable<Templ
   // cp keeps the holes of the RAM file: 90 of its 512 MiB are there
   await exec(["cp", "--sparse=always", base.ram, join(dir, "ram")], { timeoutMs: 120_000 });
   await copyFile(base.disk, join(dir, "disk.qcow2"));
-  step.update(`loading ${module.name}`);
+  step.update(module.ko === null ? "mounting the bus" : `loading ${module.name}`);
   await using machine = await QemuMachine.start({
     name: `buslab-${ctx.runId}-mod${dir.slice(-6)}`,
     dir,
@@ -179,10 +197,14 @@ async function addModule({ spec, ctx, hardware }: Run, module: NonNullable<Templ
   const interrupted = killOn(machine, ctx.signal);
   try {
     await machine.resume();
-    const agent = await loadModule(machine, module, { limits: spec.limits, connectAgent: ctx.connectAgent, step, ...(ctx.signal === undefined ? {} : { signal: ctx.signal }) });
+    const { agent, parameters } = await loadModule(machine, module, { limits: spec.limits, connectAgent: ctx.connectAgent, step, ...(ctx.signal === undefined ? {} : { signal: ctx.signal }) });
+    if (looksForLeaks(spec)) {
+      step.update("scanning for leaks of the boot, to be forgotten");
+      await forgetLeaks(agent, spec.limits);
+    }
     const taint = await takeTaint(agent, spec.limits);
     await freeze(machine, dir, spec.limits, step, agent.close);
-    return { taint, events: [...base.facts.events, ...scanConsole(await readFile(machine.consoleLog))] };
+    return { taint, events: [...base.facts.events, ...scanConsole(await readFile(machine.consoleLog))], parameters };
   } catch (error) {
     await keepConsole(machine, ctx, `${spec.target.id.replaceAll("/", "-")}-module`);
     throw error;

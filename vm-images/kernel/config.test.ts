@@ -36,3 +36,9 @@ test("the debug build adds its fragment behind the plain ones", async () => {
   assert.equal(wishes.get("CONFIG_KASAN"), "y");
   assert.equal(wishes.get("CONFIG_SECURITY_TOMOYO"), "y");
 });
+
+test("the cov build runs on the plain kernel", () => {
+  const fragments = (build: "plain" | "cov"): string[] => fragmentsOf(makeTarget("x86_64", "debian-6.1", "none", build));
+
+  assert.deepEqual(fragments("cov"), fragments("plain"));
+});

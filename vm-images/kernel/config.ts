@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { SuiteError } from "../../orchestration/base/errors.ts";
 import { ROOT } from "../../orchestration/base/paths.ts";
-import type { Target } from "../../orchestration/target/target-id.ts";
+import { BUILD_ROWS, type Target } from "../../orchestration/target/target-id.ts";
 
 /** Wishes that some kernel version or architecture is known not to have, each with the reason. */
 const MAY_VANISH: Readonly<Record<string, string>> = {
@@ -11,12 +11,14 @@ const MAY_VANISH: Readonly<Record<string, string>> = {
   CONFIG_BASE_FULL: "always so since 6.10",
   CONFIG_AUTOFS4_FS: "an old name of AUTOFS_FS, gone in 6.6",
   CONFIG_SECURITY_SELINUX_CHECKREQPROT_VALUE: "gone in 6.4, fixed at 0",
+  CONFIG_UBSAN_SANITIZE_ALL: "gone in 6.9, always so since; a canary shows that modules are watched",
+  CONFIG_DEBUG_CREDENTIALS: "gone in 6.7",
   CONFIG_MICROCODE: "always on since 6.6",
 };
 
 /** Repository paths of the config fragments of a target, in the order in which they are put together. */
 export function fragmentsOf(target: Target): string[] {
-  const names = ["base.config", target.arch.configFragment, ...(target.build === "plain" ? [] : ["debug.config"])];
+  const names = ["base.config", target.arch.configFragment, ...(BUILD_ROWS[target.build].kernel === "debug" ? ["debug.config"] : [])];
   return names.map((name) => `vm-images/kernel/config/${name}`);
 }
 

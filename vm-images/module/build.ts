@@ -1,7 +1,8 @@
-import { readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { copyFile, mkdir, readdir, rename, rm, utimes, stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { basename, join, relative, resolve } from "node:path";
-import { digestFile, digestJson, digestTree, short } from "../../orchestration/base/digest.ts";
+import { basename, dirname, join } from "node:path";
+import { digestJson, short } from "../../orchestration/base/digest.ts";
 import { SuiteError } from "../../orchestration/base/errors.ts";
 import { exec } from "../../orchestration/base/exec.ts";
 import { cacheDir, ROOT } from "../../orchestration/base/paths.ts";
@@ -11,37 +12,34 @@ import { type Artifact, type Build, type BuildContext, obtain } from "../cache.t
 import type { KernelArtifact } from "../kernel/build.ts";
 import { lockFile } from "../lock.ts";
 import { complaints, crossPrefix, requireProgram, versionOf } from "../tools.ts";
+import { LEFTOVER, readSources } from "./sources.ts";
+import { parseModuleSpec, variantOf } from "./spec.ts";
 import { syncFolder } from "./sync.ts";
 
 export interface ModuleArtifact extends Artifact {
-  /** The module to load, without debug information. */
-  readonly ko: string;
+  /** The module to load, without debug information; null where it is part of the kernel. */
+  readonly ko: string | null;
   /** The same with debug information, for addr2line and gdb. */
-  readonly koDebug: string;
+  readonly koDebug: string | null;
   /** Its name in `/proc/modules`. */
   readonly name: string;
+  /** What its file names in messages and notes begin with, `fixtures/module`. */
+  readonly label: string;
+  /** What gcov needs to tell lines from counters; null where lines are not counted. */
+  readonly gcov: GcovNotes | null;
+}
+
+export interface GcovNotes {
+  /** Folder of the *.gcno files, as they lie below the module's folder. */
+  readonly notes: string;
+  /** Folder of the counters in the guest, below /sys/kernel/debug/gcov: the path that the objects were compiled at. */
+  readonly guestDir: string;
 }
 
 const RECIPE = 1;
-const HEADER = "fixtures/abi/kdbus.h";
+/** Make variables of a build kind, before those that the caller names. */
+const BUILD_VARIABLES: Readonly<Record<Target["build"], Readonly<Record<string, string>>>> = { plain: {}, debug: {}, cov: { GCOV_PROFILE: "y" } };
 const FORGOTTEN_MS = 24 * 60 * 60 * 1000;
-/** What an earlier build in the caller's folder may have left; never an input. */
-const LEFTOVER = /(^|\/)(\.[^/]*|[^/]*\.(ko|o|a|mod|mod\.c|cmd|symvers|order|gcno|gcda))$/;
-
-export interface ModuleSpec {
-  readonly dir: string;
-  /** Variables for make, e.g. `KDBUS_GENERATION`. */
-  readonly variables: Readonly<Record<string, string>>;
-}
-
-/**
- * Takes what `--module` names apart: a folder, and behind it make variables that choose a variant of the module, each after a
- * comma: `fixtures/module,KDBUS_GENERATION=201503`.
- */
-export function parseModuleSpec(spec: string): ModuleSpec {
-  const [, dir = spec, tail = ""] = /^(.*?)((?:,[A-Z][A-Z0-9_]*=[\w.-]*)*)$/s.exec(spec) ?? [];
-  return { dir, variables: Object.fromEntries(tail.split(",").slice(1).map((pair) => pair.split("=", 2) as [string, string])) };
-}
 
 /**
  * Builds the one module of a folder with a Kbuild file out of tree against a kernel, or finds it in the cache. The folder is
@@ -51,15 +49,14 @@ export function parseModuleSpec(spec: string): ModuleSpec {
  * @throws MODULE_BUILD_FAILED with the compiler's lines in the details; MODULE_DIR_INVALID
  */
 export async function buildModule(target: Target, kernel: KernelArtifact, spec: string, ctx: BuildContext): Promise<ModuleArtifact> {
-  const { dir: named, variables } = parseModuleSpec(spec);
-  const dir = resolve(named);
-  await requireKbuild(dir, named);
+  const named = parseModuleSpec(spec);
+  if (named.builtIn) return partOf(kernel);
+  const parsed = { ...named, variables: { ...BUILD_VARIABLES[target.build], ...named.variables } };
+  const { variables } = parsed;
+  const { dir, label, inputs: own } = await readSources(parsed);
   const cross = crossPrefix(target.arch);
-  const label = relative(ROOT, dir).startsWith("..") ? basename(dir) : relative(ROOT, dir);
-  const inputs: Record<string, string> = { kernel: kernel.manifest.key, [HEADER]: await digestFile(join(ROOT, HEADER)) };
-  for (const [path, digest] of await digestTree(dir, (path) => LEFTOVER.test(path))) inputs[`${label}/${path}`] = digest;
-  for (const [name, value] of Object.entries(variables)) inputs[`make variable ${name}`] = value;
-  const variant = Object.entries(variables).map(([name, value]) => `,${name}=${value}`).join("");
+  const inputs = { kernel: kernel.manifest.key, ...own };
+  const variant = variantOf(parsed);
   const tools = { gcc: await versionOf(`${cross}gcc`, "gcc"), ld: await versionOf(`${cross}ld`, "binutils") };
   const subject = `${target.arch.id}/${target.kernel}/${target.build}/${label}${variant}`;
   const job: Job = { target, kernel, dir, label, variables, cross, subject, ctx, workKey: short(digestJson({ RECIPE, dir, variables, kernel: kernel.key, tools })) };
@@ -67,7 +64,22 @@ export async function buildModule(target: Target, kernel: KernelArtifact, spec: 
   const options = { title: `module ${label}${variant}`, needsBytes: 64 * 1024 * 1024, keep: 16 };
   const artifact = await obtain("module", { subject, recipe: RECIPE, inputs, tools }, (out, step) => compile(job, out, step), options, ctx);
   const name = String(artifact.manifest.facts["name"]);
-  return { ...artifact, name, ko: join(artifact.dir, `${name}.ko`), koDebug: join(artifact.dir, `${name}.ko.debug`) };
+  const guestDir = artifact.manifest.facts["gcovDir"];
+  return {
+    ...artifact,
+    name,
+    label,
+    ko: join(artifact.dir, `${name}.ko`),
+    koDebug: join(artifact.dir, `${name}.ko.debug`),
+    gcov: typeof guestDir === "string" ? { notes: join(artifact.dir, "gcov"), guestDir } : null,
+  };
+}
+
+/** The module that a kernel was built with. */
+function partOf(kernel: KernelArtifact): ModuleArtifact {
+  const name = kernel.manifest.facts["builtIn"];
+  if (typeof name !== "string") throw new Error(`the kernel ${kernel.key} was built without a module in it`);
+  return { ...kernel, kind: "module", because: `part of the kernel, ${kernel.because}`, name, label: name, ko: null, koDebug: null, gcov: null };
 }
 
 interface Job {
@@ -103,12 +115,16 @@ async function compile(job: Job, out: string, step: Step): Promise<Build> {
   const strip = await requireProgram(`${job.cross}strip`, "binutils");
   await exec([strip, "--strip-debug", "-o", join(out, `${name}.ko`), join(module, ko)]);
   await rename(join(module, ko), join(out, `${name}.ko.debug`));
-  return { outputs: [`${name}.ko`, `${name}.ko.debug`], facts: { name, release: job.kernel.release } };
+  const outputs = [`${name}.ko`, `${name}.ko.debug`];
+  const facts = { name, release: job.kernel.release };
+  if (job.variables["GCOV_PROFILE"] !== "y") return { outputs, facts };
+  await keepNotes(module, join(out, "gcov"));
+  return { outputs: [...outputs, "gcov"], facts: { ...facts, gcovDir: module } };
 }
 
 async function make(job: Job, work: string, module: string, step: Step): Promise<void> {
   // Names in messages and debug information are those of the repository, wherever the copy lies.
-  const maps = [`${module}/=${job.label}/`, `${work}/=fixtures/`].flatMap((map) => [`-fmacro-prefix-map=${map}`, `-fdebug-prefix-map=${map}`]);
+  const maps = [`${module}/=${job.label}/`, `${work}/=fixtures/`].flatMap((map) => [`-fmacro-prefix-map=${map}`, `-fdebug-prefix-map=${map}`, ...(job.variables["GCOV_PROFILE"] === "y" ? [`-fprofile-prefix-map=${map}`] : [])]);
   const variables = Object.entries(job.variables).map(([name, value]) => `${name}=${value}`);
   let done = 0;
   const result = await exec(
@@ -132,12 +148,14 @@ async function make(job: Job, work: string, module: string, step: Step): Promise
   });
 }
 
-async function requireKbuild(dir: string, shown: string): Promise<void> {
-  const info = await stat(dir).catch(() => undefined);
-  if (info?.isDirectory() !== true) throw new SuiteError("MODULE_DIR_INVALID", `--module ${shown} is not a folder that exists`);
-  const texts = await Promise.all(["Kbuild", "Makefile"].map((name) => readFile(join(dir, name), "utf8").catch(() => "")));
-  if (texts.some((text) => /^\s*obj-/m.test(text))) return;
-  throw new SuiteError("MODULE_DIR_INVALID", `--module ${shown} has no Kbuild file with an obj-m line, so it builds no module`);
+/** The notes of every object that still has its source, and the sources that they speak of. */
+async function keepNotes(module: string, to: string): Promise<void> {
+  for (const path of await readdir(module, { recursive: true })) {
+    const wanted = path.endsWith(".gcno") ? existsSync(join(module, path.replace(/gcno$/, "c"))) : /(?<!\.mod)\.[ch]$/.test(path);
+    if (!wanted) continue;
+    await mkdir(dirname(join(to, path)), { recursive: true });
+    await copyFile(join(module, path), join(to, path));
+  }
 }
 
 /** Work folders of modules nobody built for a day; a module tried once must not stay for ever. */

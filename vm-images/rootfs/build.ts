@@ -21,9 +21,11 @@ export interface ImageArtifact extends Artifact {
   readonly hostKeyPub: string;
 }
 
-const RECIPE = 1;
+const RECIPE = 2;
 const FOLDER = "vm-images/rootfs";
-const PARTS = [`${FOLDER}/masked-units.txt`, `${FOLDER}/enabled-units.txt`, `${FOLDER}/make-image.sh`];
+/** Types of the tests of SELinux; part of the image's policy. */
+const SELINUX_MODULE = "fixtures/lsm/buslab.cil";
+const PARTS = [`${FOLDER}/masked-units.txt`, `${FOLDER}/enabled-units.txt`, `${FOLDER}/make-image.sh`, SELINUX_MODULE];
 /** Time stamp of the file system's own tables: the same for equal inputs. */
 const STAMP = "1700000000";
 
@@ -35,7 +37,7 @@ const STAMP = "1700000000";
 export async function buildImage(target: Target, agent: AgentArtifact, ctx: BuildContext): Promise<ImageArtifact> {
   const rootfs = await buildRootfs(target.arch, ctx);
   const narrow = await buildNarrowAgent(target.arch, ctx);
-  const setfiles = await findProgram("setfiles");
+  const [setfiles, semodule] = [await findProgram("setfiles"), await findProgram("semodule")];
   const inputs: Record<string, string> = { "root file system": rootfs.manifest.key, agent: agent.manifest.outputs[0]?.digest ?? agent.manifest.key };
   if (narrow !== undefined) inputs["32-bit agent"] = narrow.manifest.outputs[0]?.digest ?? narrow.manifest.key;
   for (const path of PARTS) inputs[path] = await digestFile(join(ROOT, path));
@@ -45,7 +47,7 @@ export async function buildImage(target: Target, agent: AgentArtifact, ctx: Buil
   const artifact = await obtain(
     "image",
     { subject: target.arch.id, recipe: RECIPE, inputs, tools },
-    (dir, step) => assemble({ rootfs, agent, narrow, setfiles: setfiles ?? "" }, dir, step, ctx),
+    (dir, step) => assemble({ rootfs, agent, narrow, selinux: { SETFILES: setfiles ?? "", SEMODULE: semodule ?? "" } }, dir, step, ctx),
     options,
     ctx,
   );
@@ -57,10 +59,10 @@ interface Parts {
   readonly rootfs: RootfsArtifact;
   readonly agent: AgentArtifact;
   readonly narrow: AgentArtifact | undefined;
-  readonly setfiles: string;
+  readonly selinux: { readonly SETFILES: string; readonly SEMODULE: string };
 }
 
-async function assemble({ rootfs, agent, narrow, setfiles }: Parts, dir: string, step: Step, ctx: BuildContext): Promise<Build> {
+async function assemble({ rootfs, agent, narrow, selinux }: Parts, dir: string, step: Step, ctx: BuildContext): Promise<Build> {
   if (process.getuid?.() !== 0) await requireNamespaces();
   const hostKey = join(dir, "host-key");
   const pair = ssh2.utils.generateKeyPairSync("ed25519", { comment: "buslab guest" });
@@ -77,7 +79,8 @@ async function assemble({ rootfs, agent, narrow, setfiles }: Parts, dir: string,
     AGENT: join(dir, "agent"),
     NARROW_AGENT: narrow === undefined ? "" : join(dir, "agent-32"),
     HOST_KEY: hostKey,
-    SETFILES: setfiles,
+    ...selinux,
+    POLICY: join(ROOT, SELINUX_MODULE),
     MKE2FS: await requireProgram("mke2fs", "e2fsprogs"),
     IMAGE: join(dir, "root.ext4"),
     STAMP,
@@ -91,7 +94,7 @@ async function assemble({ rootfs, agent, narrow, setfiles }: Parts, dir: string,
     logFile: join(ctx.logDir, "image.log"),
     onLine: (line) => {
       const [word, name, ...rest] = line.split(" ");
-      if (word === "step") step.update(name ?? "", ++steps / 5);
+      if (word === "step") step.update(name ?? "", ++steps / 6);
       else if (word === "fact" && name !== undefined) facts[name] = rest.join(" ");
     },
     ...(ctx.signal === undefined ? {} : { signal: ctx.signal }),

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Turns a root file system archive into a labelled ext4 image. Runs inside a namespace where it is root: everything it
 # mounts and owns lives on a tmpfs that vanishes with the namespace. Takes its words from the environment:
-#   ROOTFS OVERLAY MASKED ENABLED AGENT NARROW_AGENT (may be empty) HOST_KEY SETFILES MKE2FS IMAGE STAMP
+#   ROOTFS OVERLAY MASKED ENABLED AGENT NARROW_AGENT (may be empty) HOST_KEY SETFILES SEMODULE POLICY MKE2FS IMAGE STAMP
 set -eu
 umask 022
 root=$(dirname "$IMAGE")/root
@@ -36,8 +36,12 @@ find "$units" -path '*.wants/*' -type l | while read -r link; do
 done
 
 contexts=$root/etc/selinux/default/contexts/files/file_contexts
-if [ -n "$SETFILES" ] && [ -f "$contexts" ]; then
+if [ -n "$SETFILES" ] && [ -n "$SEMODULE" ] && [ -f "$contexts" ]; then
+	# The suite's own types are linked into Debian's policy here: in the guest that would take a minute at each boot.
+	echo "step policy"
+	"$SEMODULE" -n -p "$root" -s default -i "$POLICY"
 	echo "step label"
+	# setfiles reads file_contexts.local and the .subs files beside it by itself
 	"$SETFILES" -q -r "$root" "$contexts" "$root"
 	echo "fact labels yes"
 else

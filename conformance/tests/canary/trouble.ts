@@ -7,6 +7,9 @@ interface Agent {
   insmod(path: string, options?: { readonly params?: string }): Promise<void>;
 }
 
+/** A word of fixtures/trouble; what each does stands there. */
+export type Trouble = "warn" | "oops" | "lockup" | "garble" | "leak" | "uaf" | "overflow" | "deadlock" | "sleep" | "rcu" | "shift" | "bounds" | "list" | "object";
+
 const MODULE = "/run/buslab_trouble.ko";
 const DOOR = "/sys/module/buslab_trouble/parameters/do";
 
@@ -19,7 +22,7 @@ export async function loadTrouble(agent: Agent, params = ""): Promise<void> {
 }
 
 /** Makes the kernel misbehave; resolves or rejects as the writing process in the guest fares. */
-export function makeTrouble(agent: Agent, word: "warn" | "oops" | "lockup" | "garble"): Promise<void> {
+export function makeTrouble(agent: Agent, word: Trouble): Promise<void> {
   return agent.writeFile(DOOR, word, { control: true });
 }
 

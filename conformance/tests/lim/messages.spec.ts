@@ -63,6 +63,17 @@ test("LIM-007 the message quota of one user leaves that of another", covers("LIM
   expect(await second.flood(receiver, 257)).toEqual({ sent: 256, errno: "ENOBUFS" });
 });
 
+test("LIM-007 users who send in turns have 256 messages each, whoever came last", covers("LIM-007"), async ({ bus, spawn }) => {
+  const receiver = await bus.connect();
+  await openToWorld(bus, receiver);
+  const senders: Connection[] = [];
+  for (const uid of [1000, 2000, 3000]) senders.push(await bus.connect({ by: await spawn({ uid, gid: uid }) }));
+
+  for (const sender of senders) expect(await sender.flood(receiver, 100)).toEqual({ sent: 100, errno: null });
+  for (const sender of senders) expect(await sender.flood(receiver, 100), "a second turn").toEqual({ sent: 100, errno: null });
+  for (const sender of senders) expect(await sender.flood(receiver, 57), "the last turn").toEqual({ sent: 56, errno: "ENOBUFS" });
+});
+
 test("LIM-008 all connections of a user share its message quota", covers("LIM-008"), async ({ bus, spawn }) => {
   const receiver = await bus.connect();
   await openToWorld(bus, receiver);
@@ -124,6 +135,21 @@ test("LIM-010 a user fills a sixth of a pool, the next one gets a ninth", covers
   expect(first).toBeGreaterThan(POOL / 6 - 30 * SLACK);
   expect(second, "at least a ninth, short of it by less than a message and slack").toBeGreaterThan(POOL / 9 - 30 * SLACK);
   expect(second).toBeLessThanOrEqual((POOL / 2 - first) / 3 + SLACK);
+});
+
+test("LIM-010 a user goes on filling its share after another one has begun", covers("LIM-010"), async ({ bus, spawn }) => {
+  const POOL = 1 << 20;
+  const receiver = await bus.connect({ pool: POOL });
+  await openToWorld(bus, receiver);
+  const [first, second] = [await bus.connect({ by: await spawn({ uid: 1000, gid: 1000 }) }), await bus.connect({ by: await spawn({ uid: 2000, gid: 2000 }) })];
+  const payload = "x".repeat(19_000);
+  expect(await first.flood(receiver, 4, { payload })).toEqual({ sent: 4, errno: null });
+  expect(await second.flood(receiver, 2, { payload })).toEqual({ sent: 2, errno: null });
+
+  // of half a pool less the other's two messages a user may have a third: 8 such messages, and half of one
+  const share = Math.floor((POOL / 2 - 2 * (19_000 + HEADER_AND_VEC)) / 3);
+  expect(await first.flood(receiver, 20, { payload })).toEqual({ sent: Math.floor(share / (19_000 + HEADER_AND_VEC)) - 4, errno: "ENOBUFS" });
+  expect(await second.flood(receiver, 1, { payload }), "the second one has room left").toEqual({ sent: 1, errno: null });
 });
 
 test("LIM-011 what was received but not freed counts no longer", covers("LIM-011"), async ({ bus }) => {

@@ -1,7 +1,7 @@
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { Command } from "commander";
 import { SuiteError } from "../../base/errors.ts";
-import { exitCodeFor } from "../../base/exit-codes.ts";
+import { exitCodeOf } from "../../base/exit-codes.ts";
 import { homeDir } from "../../base/paths.ts";
 import { print, printError, printJson } from "../output.ts";
 import { ConsoleProgress } from "../progress.ts";
@@ -17,7 +17,7 @@ export const build = withTargets(new Command("build"))
   .action(async (patterns: string[], options: { kernel?: string; config?: string[]; module: string; json?: boolean }) => {
     const progress = new ConsoleProgress();
     const { signal } = onInterrupt();
-    const results = await buildAll({ ...targetsOf(patterns, options.kernel, options.config), moduleDir: resolve(options.module), dir: join(homeDir(), "builds"), progress, signal }).finally(() => progress.close());
+    const results = await buildAll({ ...targetsOf(patterns, options.kernel, options.config), moduleDir: options.module, dir: join(homeDir(), "builds"), progress, signal }).finally(() => progress.close());
     const rows = [...results].map(([id, built]) =>
       built instanceof SuiteError
         ? { id, error: { code: built.code, blame: built.blame, message: built.message } }
@@ -27,7 +27,7 @@ export const build = withTargets(new Command("build"))
     for (const [id, built] of results) {
       if (built instanceof SuiteError) {
         printError(built, false);
-        process.exitCode = exitCodeFor(built.blame);
+        process.exitCode = exitCodeOf(built);
       } else if (options.json !== true) {
         print(id);
         for (const artifact of artifactsOf(built)) print(`  ${artifact.kind.padEnd(7)} ${artifact.state}, because ${artifact.because} (${artifact.dir})`);

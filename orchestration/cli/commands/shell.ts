@@ -1,10 +1,9 @@
 import { resolve } from "node:path";
 import { Command } from "commander";
 import { SuiteError } from "../../base/errors.ts";
-import { AgentClient } from "../../guest/agent-client.ts";
-import { newRunKey, SshSession } from "../../guest/ssh.ts";
 import { REFERENCE_MODULE } from "../stages/build.ts";
 import { onOneTarget } from "../stages/one-target.ts";
+import { sshTo } from "../stages/shell.ts";
 
 /** A shell in a fresh machine of a target, by ssh with a key of its own; with a command, that command's output and status. */
 export const shell = new Command("shell")
@@ -19,10 +18,7 @@ export const shell = new Command("shell")
     await onOneTarget(pattern, options, async ({ built, template, accel, runId, dir, progress, signal }) => {
       const { machine } = await template.clone({ name: `buslab-${runId}-shell`, dir, signal });
       await using _machine = machine;
-      const key = newRunKey(`buslab ${runId}`);
-      await authorize(machine.agentSocket, key.publicLine, 5_000 * accel.slowdown);
-      const port = await machine.forwardSsh();
-      await using session = await SshSession.open({ host: "127.0.0.1", port, user: "root", privateKey: key.privateKey, hostKeyLine: built.image.hostKeyPub, deadlineMs: 15_000 * accel.slowdown });
+      await using session = await sshTo(machine, { built, accel, runId });
       progress.close();
       for (const [local, remote] of (options.put ?? []).map(pair)) await session.put(resolve(local), remote);
       if (options.command === undefined) {
@@ -36,12 +32,6 @@ export const shell = new Command("shell")
       for (const [remote, local] of (options.get ?? []).map(pair)) await session.get(remote, resolve(local));
     });
   });
-
-async function authorize(agentSocket: string, publicLine: string, timeoutMs: number): Promise<void> {
-  await using agent = await AgentClient.connect(agentSocket, { timeoutMs });
-  await agent.exec(["mkdir", "-p", "-m", "700", "/root/.ssh"], { timeoutMs });
-  await agent.writeFile("/root/.ssh/authorized_keys", publicLine, { timeoutMs, mode: 0o600 });
-}
 
 function pair(text: string): [string, string] {
   const colon = text.indexOf(":");

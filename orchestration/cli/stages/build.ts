@@ -5,6 +5,8 @@ import {
   buildImage,
   buildKernel,
   buildModule,
+  parseModuleSpec,
+  readBuiltIn,
   type AgentArtifact,
   type Artifact,
   type ImageArtifact,
@@ -17,7 +19,7 @@ import { asSuiteError, type SuiteError } from "../../base/errors.ts";
 import { ROOT } from "../../base/paths.ts";
 import type { Progress } from "../../base/progress.ts";
 import type { ArchRow } from "../../target/arches.ts";
-import type { Target, TargetId } from "../../target/target-id.ts";
+import { kernelTarget, type Target, type TargetId } from "../../target/target-id.ts";
 
 /** All that one target is made of. */
 export interface Built {
@@ -33,6 +35,7 @@ export interface Built {
 export interface BuildOptions {
   readonly targets: readonly Target[];
   readonly kernels: ReadonlyMap<TargetId, KernelSpec>;
+  /** What `--module` names. */
   readonly moduleDir: string;
   /** Logs and copies of the manifests go here. */
   readonly dir: string;
@@ -73,13 +76,15 @@ async function buildTarget(target: Target, options: BuildOptions): Promise<Built
   const logDir = join(options.dir, "build");
   await mkdir(logDir, { recursive: true });
   const ctx = { progress: options.progress, logDir, ...(options.signal === undefined ? {} : { signal: options.signal }) };
+  const wanted = parseModuleSpec(options.moduleDir);
+  const builtIn = wanted.builtIn ? await readBuiltIn(wanted) : undefined;
   // The image needs one core and the network, the kernel every core: side by side they cost little more than the kernel.
   const [kernel, agentAndImage] = await settleBoth(
-    buildKernel(target, spec, ctx),
+    buildKernel(target, spec, ctx, builtIn),
     buildAgent(target.arch, ctx).then(async (agent) => ({ agent, image: await buildImage(target, agent, ctx) })),
   );
   const module = await buildModule(target, kernel, options.moduleDir, ctx);
-  const trouble = await buildModule(target, kernel, TROUBLE_MODULE, ctx);
+  const trouble = await buildModule(kernelTarget(target), kernel, TROUBLE_MODULE, ctx);
   const built = { target, kernel, module, trouble, ...agentAndImage, durationMs: performance.now() - started };
   await copyManifests(built, options.dir);
   return built;

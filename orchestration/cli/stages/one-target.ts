@@ -1,6 +1,6 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { SuiteError } from "../../base/errors.ts";
 import { newRunId } from "../../base/ids.ts";
 import type { Accel } from "../../vm/accel.ts";
@@ -27,7 +27,11 @@ export interface OneTarget {
  * Brings up the one target that a pattern names, lets `work` use it, and leaves nothing running.
  * @throws TARGET_UNKNOWN when the pattern names none or several; what build and boot throw
  */
-export async function onOneTarget(pattern: string | undefined, options: { readonly kernel?: string; readonly config?: readonly string[]; readonly module: string }, work: (ready: OneTarget) => Promise<void>): Promise<void> {
+export async function onOneTarget(
+  pattern: string | undefined,
+  options: { readonly kernel?: string; readonly config?: readonly string[]; readonly module: string; readonly cpus?: number },
+  work: (ready: OneTarget) => Promise<void>,
+): Promise<void> {
   const { targets, kernels } = targetsOf(pattern === undefined ? [] : [pattern], options.kernel, options.config);
   const [target, ...more] = targets;
   if (target === undefined || more.length > 0) throw new SuiteError("TARGET_UNKNOWN", `"${pattern ?? ""}" names ${targets.length} targets; exactly one is needed here`);
@@ -36,9 +40,9 @@ export async function onOneTarget(pattern: string | undefined, options: { readon
   const progress = new ConsoleProgress();
   const { signal } = onInterrupt();
   try {
-    const built = (await buildAll({ targets, kernels, moduleDir: resolve(options.module), dir, progress, signal })).get(target.id);
+    const built = (await buildAll({ targets, kernels, moduleDir: options.module, dir, progress, signal })).get(target.id);
     if (built === undefined || built instanceof SuiteError) throw built ?? new SuiteError("INTERNAL", `${target.id} was not built`);
-    const { template, accel } = await bootTemplate(built, { runId, logDir: dir, progress, signal });
+    const { template, accel } = await bootTemplate(built, { runId, logDir: dir, progress, signal, ...(options.cpus === undefined ? {} : { cpus: options.cpus }) });
     await work({ built, template, accel, runId, dir, progress, signal });
   } finally {
     progress.close();

@@ -1,10 +1,10 @@
 import { Option, type Command } from "commander";
-import { DEFAULT_TARGET, TARGET_SPACE } from "../../../buslab.config.ts";
+import { DEFAULT_TARGET, EXPERIMENTAL_ARCHES, TARGET_SPACE } from "../../../buslab.config.ts";
 import { GENERATIONS, type Generation } from "../../../conformance/catalogue/index.ts";
 import { parseKernelSpec, kernelSpecOf, type KernelSpec } from "../../../vm-images/index.ts";
 import { SuiteError } from "../../base/errors.ts";
 import { parseShard, type Selection } from "../../plan/select.ts";
-import { selectTargets, type Target, type TargetId } from "../../target/target-id.ts";
+import { selectTargets, type Target, type TargetId, type TargetSpace } from "../../target/target-id.ts";
 
 /** What the options of `plan`, `build` and `run` say. */
 export interface Wanted {
@@ -72,7 +72,13 @@ export function targetsOf(patterns: readonly string[], kernel: string | undefine
       : { ...TARGET_SPACE, kernels: [own.name], ...(own.arch === undefined ? {} : { arches: [own.arch] }), ...(prebuilt ? { builds: ["plain" as const] } : {}) };
   const defaultPattern = own === undefined ? DEFAULT_TARGET : DEFAULT_TARGET.replace(/^([^/]+)\/[^/]+/, `${own.arch ?? "$1"}/${own.name}`);
   const named = patterns.length > 0 ? patterns : [defaultPattern];
-  const found = new Map(named.flatMap((pattern) => selectTargets(pattern, space)).map((target) => [target.id, target]));
+  const found = new Map(named.flatMap((pattern) => selectTargets(pattern, own?.arch === undefined ? withExperimental(pattern, space) : space)).map((target) => [target.id, target]));
   const targets = [...found.values()];
   return { targets, kernels: new Map(targets.map((target) => [target.id, own?.spec ?? kernelSpecOf(target.kernel)])) };
+}
+
+/** An architecture that no wildcard takes is found by its own name. */
+function withExperimental(pattern: string, space: TargetSpace): TargetSpace {
+  const arch = EXPERIMENTAL_ARCHES.find((id) => id === pattern.split("/")[0]);
+  return arch === undefined ? space : { ...space, arches: [arch] };
 }

@@ -117,7 +117,7 @@ describe("faults of a guest", { skip: SKIP_QEMU ?? false }, () => {
       const built = await buildModule(bench.target, bench.kernel, join(ROOT, "fixtures/trouble"), { progress: silent, logDir: bench.dir });
       const grant = await client.lease(bench.target.id, word);
       const agent = await connectWireAgent(grant.agentSocket, { timeoutMs: 20_000 });
-      await agent.writeFile("/run/t.ko", await readFile(built.ko), { timeoutMs: 20_000 });
+      await agent.writeFile("/run/t.ko", await readFile(built.ko ?? ""), { timeoutMs: 20_000 });
       await agent.insmod("/run/t.ko", { timeoutMs: 20_000 });
       await agent.writeFile("/sys/module/buslab_trouble/parameters/do", Buffer.from(word), { timeoutMs: 3_000, control: true }).catch(() => undefined);
       await agent.close();

@@ -1,0 +1,140 @@
+import { rm } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { Command } from "commander";
+import { buildModule } from "../../../vm-images/index.ts";
+import { nowMs } from "../../base/deadline.ts";
+import { digestFile, digestTree } from "../../base/digest.ts";
+import { SuiteError } from "../../base/errors.ts";
+import { homeDir, ROOT } from "../../base/paths.ts";
+import { silent } from "../../base/progress.ts";
+import { checkMutants, chooseMutants, commonDigest, documentOf, readMutants, REFERENCE_DIR, renderMutants, Results, runMutants, type Judged, type Mutant } from "../../mutants/index.ts";
+import { discover } from "../../plan/discover.ts";
+import { plan as makePlan } from "../../plan/index.ts";
+import { EVERYTHING } from "../../plan/select.ts";
+import { detectGeneration } from "../../run/generation.ts";
+import type { Template } from "../../vm/template.ts";
+import { sweepLeftovers } from "../../vm/leftovers.ts";
+import { print, printJson } from "../output.ts";
+import { bootTemplate, factsOf } from "../stages/boot.ts";
+import { REFERENCE_MODULE } from "../stages/build.ts";
+import { onOneTarget, type OneTarget } from "../stages/one-target.ts";
+import { openPool } from "../stages/pool.ts";
+
+interface Options {
+  readonly target?: string;
+  readonly slots?: string;
+  readonly allTests?: boolean;
+  readonly fresh?: boolean;
+  readonly check?: boolean;
+  readonly list?: boolean;
+  readonly json?: boolean;
+}
+
+/** The suite against planted bugs: the proof that it sees what it says it sees. */
+export const mutants = new Command("mutants")
+  .description("the suite against planted bugs: each must be killed by a test of a requirement it breaks")
+  .argument("[names...]", "areas or names of planted bugs; default: all")
+  .option("--target <target>", "a target id or pattern that names one target")
+  .option("--slots <number>", "bugs that are tried side by side; default: one a core")
+  .option("--all-tests", "show survivors every test of the suite, not only those of their areas")
+  .option("--fresh", "believe no result of before")
+  .option("--check", "only whether every patch applies and names requirements that tests cover")
+  .option("--list", "only what there is")
+  .option("--json", "one JSON document")
+  .action(async (names: string[], options: Options) => {
+    const chosen = chooseMutants(await readMutants(), names);
+    if (options.list === true) return listed(chosen, options.json === true);
+    if (options.check === true) return checked(chosen);
+    const slots = options.slots === undefined ? availableParallelism() : Number(options.slots);
+    if (!Number.isInteger(slots) || slots < 1 || slots > 64) throw new SuiteError("USAGE", `--slots "${options.slots ?? ""}" is no whole number from 1 to 64`);
+    const started = nowMs();
+    const judged: Judged[] = [];
+    let interrupted = false;
+    for (const [target, own] of byTarget(chosen, options.target)) {
+      if (interrupted) break;
+      await onOneTarget(target, { module: REFERENCE_MODULE }, async (ready) => {
+        judged.push(...(await tried(own, slots, options, ready)));
+        interrupted = ready.signal.aborted;
+      });
+    }
+    const document = documentOf(judged, nowMs() - started, interrupted);
+    if (options.json === true) printJson(document);
+    else print(renderMutants(document));
+    process.exitCode = document.exitCode;
+  });
+
+/** Most show on any target; a few need a security module. */
+function byTarget(chosen: readonly Mutant[], forced: string | undefined): Map<string | undefined, Mutant[]> {
+  const groups = new Map<string | undefined, Mutant[]>();
+  for (const mutant of chosen) {
+    const target = forced ?? mutant.target ?? undefined;
+    groups.set(target, [...(groups.get(target) ?? []), mutant]);
+  }
+  return groups;
+}
+
+function listed(chosen: readonly Mutant[], json: boolean): void {
+  if (json) printJson({ schema: "buslab.mutant-list/1", mutants: chosen.map(({ name, what, kind, breaks }) => ({ name, what, kind, breaks })) });
+  else print(chosen.map(({ name, what, kind, breaks }) => `${name} (${kind}, ${breaks.join(" ")})\n    ${what}`).join("\n"));
+}
+
+/** @throws FILE_INVALID with a line for each patch that is wrong */
+async function checked(chosen: readonly Mutant[]): Promise<void> {
+  const problems = await checkMutants(chosen, (await discover()).tests);
+  if (problems.length > 0) throw new SuiteError("FILE_INVALID", `${problems.length} ${problems.length === 1 ? "thing is" : "things are"} wrong with ${chosen.length} planted bugs: ${problems[0] ?? ""}`, { details: problems.join("\n") });
+  print(`${chosen.length} planted bugs: every patch applies, every one names a requirement that a test covers`);
+}
+
+async function tried(chosen: readonly Mutant[], slots: number, options: Options, ready: OneTarget): Promise<Judged[]> {
+  const { built, template, accel, runId, dir, progress, signal } = ready;
+  const target = built.target.id;
+  const { detected, signs } = await detectGeneration(template, { runId, dir, slowdown: accel.slowdown });
+  if (detected === "unknown") throw new SuiteError("GENERATION_UNKNOWN", `the generation of the reference cannot be told (${JSON.stringify(signs)})`);
+  const plan = await makePlan({ targets: [target], selection: EVERYTHING, generation: detected, run: runId, signal });
+  const env = { BUSLAB_TROUBLE_KO: built.trouble.ko ?? "" };
+  const known = new Set(template.events.map((event) => event.fingerprint));
+  const subject = {
+    module: await digestTree(REFERENCE_DIR, (path) => path.startsWith(".") || /\.(md|ko|o|cmd)$/.test(path)),
+    header: await digestFile(join(ROOT, "fixtures/abi/kdbus.h")),
+    kernel: built.kernel.key,
+    image: built.image.key,
+    agent: built.agent.key,
+    suite: await commonDigest(),
+  };
+
+  return runMutants({
+    mutants: chosen,
+    plan,
+    generation: detected,
+    slots,
+    wide: options.allTests === true ? "all" : "area",
+    results: new Results(subject),
+    fresh: options.fresh === true,
+    home: join(homeDir(), "mutants"),
+    progress,
+    signal,
+    reference: { template, facts: { ...factsOf(built, template, accel), generation: detected }, slowdown: accel.slowdown, env },
+    build: (folder) => buildModule(built.target, built.kernel, folder, { progress: silent, logDir: dir, signal }),
+    boot: async (module, ownRun, logDir) => {
+      const own = { ...built, module };
+      const booted = await bootTemplate(own, { runId: ownRun, logDir, progress: silent, signal });
+      return {
+        template: booted.template,
+        facts: { ...factsOf(own, booted.template, accel), generation: detected },
+        slowdown: accel.slowdown,
+        env,
+        complaint: booted.template.events.find((event) => !known.has(event.fingerprint))?.title ?? null,
+        // a template is half a gigabyte, and this one is not asked for again
+        [Symbol.asyncDispose]: () => discard(booted.template, template),
+      };
+    },
+    startPool: openPool,
+    sweep: sweepLeftovers,
+  });
+}
+
+/** Never the reference's: a patch that changes no code makes the very same module. */
+async function discard(own: Template, reference: Template): Promise<void> {
+  if (own.dir !== reference.dir) await rm(own.dir, { recursive: true, force: true });
+}

@@ -1,0 +1,107 @@
+import { availableParallelism } from "node:os";
+import { resolve } from "node:path";
+import { Option, type Command } from "commander";
+import { judgeRun } from "../../../ci/policy/index.ts";
+import { asSuiteError, SuiteError } from "../../base/errors.ts";
+import { newRunId } from "../../base/ids.ts";
+import type { LineCollector } from "../../coverage/index.ts";
+import { discover } from "../../plan/discover.ts";
+import { plan as makePlan } from "../../plan/index.ts";
+import { readPlan, type Plan } from "../../plan/plan.ts";
+import type { Verdict } from "../../record/verdict.ts";
+import { chooseLeakTests, LEAK_SAMPLE } from "../../run/leak-choice.ts";
+import { makeRunFolder, type RunFolder } from "../../run/run-folder.ts";
+import { runAll } from "../../run/run.ts";
+import { ingestRun } from "../../store/index.ts";
+import { sweepLeftovers } from "../../vm/leftovers.ts";
+import { onInterrupt } from "../interrupt.ts";
+import { ConsoleProgress } from "../progress.ts";
+import { bringUp, PEERS, type Peers } from "./boot.ts";
+import { REFERENCE_MODULE } from "./build.ts";
+import { openPool } from "./pool.ts";
+import { withSelection, type SelectionOptions, type Wanted } from "./selection.ts";
+
+export interface WholeRunOptions extends SelectionOptions {
+  readonly module: string;
+  readonly slots?: string;
+  readonly waivers?: string;
+  readonly leaks: string;
+  readonly peers: Peers;
+}
+
+/** Options of every command that runs the suite from plan to verdict. */
+export function withWholeRun(command: Command): Command {
+  return withSelection(command)
+    .option("--module <dir>", "folder of the bus module, built-in or built-in:DIR to link it into the kernel; make variables may follow, e.g. DIR,NAME=VALUE", REFERENCE_MODULE)
+    .addOption(new Option("--peers <bits>", "width of the tests' processes: the kernel's own, or 32-bit programs on a 64-bit kernel").choices(PEERS).default("native"))
+    .option("--slots <number>", "machines that run side by side; default: one more than cores")
+    .option("--waivers <file>", "list of waivers")
+    .option("--leaks <tests>", "tests of debug targets whose memory is looked for leaks: all, none, or one in so many", `1/${LEAK_SAMPLE}`);
+}
+
+/** All stages from plan to verdict. Progress goes to stderr; nothing of it is left running, whatever happens. */
+export async function wholeRun(wanted: Wanted, options: WholeRunOptions, given?: Plan): Promise<{ readonly folder: RunFolder; readonly verdict: Verdict }> {
+  const slots = slotsOf(options.slots);
+  const waivers = options.waivers === undefined ? {} : { waiversFile: resolve(options.waivers) };
+  const progress = new ConsoleProgress();
+  const { signal } = onInterrupt();
+  const runId = newRunId();
+  const collectors: LineCollector[] = [];
+  try {
+    const step = progress.step("plan");
+    const plan =
+      given !== undefined
+        ? { ...given, run: runId }
+        : await makePlan({ ...wanted, targets: wanted.targets.map((target) => target.id), run: runId, ...waivers, signal }).catch((error: unknown) => {
+            step.fail(asSuiteError(error).message);
+            throw error;
+          });
+    step.done(`${plan.tests.length} tests on ${plan.targets.length} ${plan.targets.length === 1 ? "target" : "targets"}`);
+    const leaks = chooseLeakTests(plan, options.leaks);
+    const folder = await makeRunFolder(runId);
+    progress.say(`run ${runId} in ${folder.dir}`);
+    await runAll({
+      plan,
+      folder,
+      slots,
+      progress,
+      signal,
+      bringUp: (id, ctx) => {
+        const target = wanted.targets.find((candidate) => candidate.id === id);
+        if (target === undefined) throw new SuiteError("INTERNAL", `${id} is not among the targets wanted`);
+        return bringUp(target, { kernels: wanted.kernels, moduleDir: options.module, peers: options.peers, leaks, onCollector: (collector) => collectors.push(collector) }, ctx);
+      },
+      startPool: openPool,
+    });
+    for (const collector of collectors) await collector.finish(folder.dir);
+    const verdict = await judgeRun(folder.dir, waivers);
+    const ingest = progress.step("record");
+    await ingestRun(folder.dir).then(
+      () => ingest.done("in the results database"),
+      // records.jsonl is the truth; a database that is locked or full changes no verdict
+      (error: unknown) => ingest.fail(asSuiteError(error).message),
+    );
+    return { folder, verdict };
+  } finally {
+    progress.close();
+    await sweepLeftovers(runId);
+  }
+}
+
+/** @throws USAGE when the call narrows a plan that is already made, FILE_INVALID when the suite is no longer the plan's */
+export async function givenPlan(file: string, patterns: readonly string[], options: SelectionOptions): Promise<Plan> {
+  if (patterns.length > 0 || [options.grep, options.area, options.requirement, options.shard].some((option) => option !== undefined)) {
+    throw new SuiteError("USAGE", `--plan ${file} already names targets and tests; give either the plan or a selection`);
+  }
+  const plan = await readPlan(resolve(file));
+  const { suite } = await discover();
+  if (suite !== plan.suite.digest) throw new SuiteError("FILE_INVALID", `${file} was made for another state of the suite (${plan.suite.digest.slice(0, 19)}, now ${suite.slice(0, 19)}); make it again with ./buslab plan`);
+  return plan;
+}
+
+function slotsOf(text: string | undefined): number {
+  // one more than cores: while one machine starts or waits, another has work
+  const slots = text === undefined ? availableParallelism() + 1 : Number(text);
+  if (!Number.isInteger(slots) || slots < 1 || slots > 256) throw new SuiteError("USAGE", `--slots "${text ?? ""}" is no whole number from 1 to 256`);
+  return slots;
+}
