@@ -23,6 +23,8 @@ const ALLOWED: readonly (readonly [prefix: string, ignore: readonly string[]])[]
   ["vm-images/agent/abi_dump.c", ["MACRO_ARG_REUSE", "PREFER_KERNEL_TYPES"]],
   // a program of user space, which has no strscpy either
   ["vm-images/agent/", ["PREFER_KERNEL_TYPES", "PREFER_DEFINED_ATTRIBUTE_MACRO", "AVOID_EXTERNS", "STRCPY"]],
+  // a program of user space, which has not the attribute macros of the kernel
+  ["vm-images/initrd/", ["PREFER_DEFINED_ATTRIBUTE_MACRO"]],
   // a program too; what picks from a table names it twice
   ["vm-images/fuzzer/", ["MACRO_ARG_REUSE", "PREFER_KERNEL_TYPES", "PREFER_DEFINED_ATTRIBUTE_MACRO", "AVOID_EXTERNS", "STRCPY"]],
   ["", []],
@@ -41,7 +43,7 @@ export const cStyle: Check = {
         const own = (file: string): boolean => ALLOWED.findIndex(([prefix]) => file.startsWith(prefix)) === index;
         const chosen = files.filter(own).map((file) => join(ROOT, file));
         if (chosen.length === 0) return;
-        const width = /^vm-images\/(agent|fuzzer)/.test(folder) ? 120 : 100; // programs of the guest keep the width of the rest of the user-space code
+        const width = /^vm-images\/(agent|fuzzer|initrd)/.test(folder) ? 120 : 100; // programs of the guest keep the width of the rest of the user-space code
         const argv = ["--strict", "--no-tree", "--terse", "--no-summary", `--max-line-length=${width}`, `--ignore=${["FILE_PATH_CHANGES", ...ignore].join(",")}`, "-f", ...chosen];
         const { stdout } = await run("perl", [checkpatch, ...argv], { maxBuffer: 1 << 26 }).catch((error: unknown) => ({ stdout: String((error as { stdout?: string }).stdout ?? `${folder}: ${String(error)}`) }));
         problems.push(...stdout.split("\n").filter(Boolean).map((line) => line.replace(`${ROOT}/`, "")));

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define ROOT		"/root"
+#define BLANKS		"\n "
 #define WAIT_TENTHS	300	/* a slow emulated disk probes for seconds */
 
 static int kmsg = -1;
@@ -46,7 +47,7 @@ static const char *word(char *line, const char *name, const char *otherwise)
 	const char *found = otherwise;
 
 	snprintf(copy, sizeof(copy), "%s", line);
-	while ((token = strsep(&rest, " \n")) != NULL)
+	while ((token = strsep(&rest, BLANKS)) != NULL)
 		if (strncmp(token, name, strlen(name)) == 0 && used < 8) {
 			snprintf(values[used], sizeof(values[used]), "%s", token + strlen(name));
 			found = values[used++];
@@ -62,7 +63,10 @@ static void load(const char *path)
 		say("<3>initrd: %s: %s\n", path, strerror(errno));
 		return;
 	}
-	/* a driver for hardware that is not there says ENODEV; whether anything is missing shows when root= is mounted */
+	/*
+	 * A driver for hardware that is not there says ENODEV; whether anything
+	 * is missing shows when root= is mounted.
+	 */
 	if (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST && errno != ENODEV)
 		say("<4>initrd: %s: %s\n", path, strerror(errno));
 	close(fd);
@@ -127,7 +131,8 @@ int main(int argc, char **argv)
 	init = word(line, "init=", "/sbin/init");
 	flags = strstr(line, " rw") ? 0 : MS_RDONLY;
 	if (mount_root(device, type, flags) < 0) {
-		say("<2>initrd: VFS: Unable to mount root fs %s of type %s: %s\n", device, type, strerror(errno));
+		say("<2>initrd: VFS: Unable to mount root fs %s of type %s: %s\n",
+		    device, type, strerror(errno));
 		return 1;
 	}
 	umount("/proc");
@@ -135,7 +140,8 @@ int main(int argc, char **argv)
 		say("<4>initrd: /dev: %s\n", strerror(errno));
 	unlink("/modules");
 	unlink("/init");
-	if (chdir(ROOT) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0) {
+	if (chdir(ROOT) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 ||
+	    chroot(".") < 0 || chdir("/") < 0) {
 		say("<2>initrd: no way into the root file system: %s\n", strerror(errno));
 		return 1;
 	}

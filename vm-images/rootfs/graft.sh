@@ -42,7 +42,7 @@ cut -f1 "$work/f" >"$work/f.paths"
 
 # Ours alone: links and caches that scripts made stay, code and libraries of the native architecture go.
 LC_ALL=C comm -23 "$work/n.paths" "$work/f.paths" >"$work/alone"
-grep -E "/$NATIVE_LIBS(/|\$)" "$work/alone" >"$work/remove" || true
+grep -E "/$NATIVE_LIBS(/|\$)|^usr/s?bin/[^/]*$NATIVE_LIBS" "$work/alone" >"$work/remove" || true
 # Regular files only: an alternative's link would be followed into this host.
 LC_ALL=C join -t "$(printf '\t')" "$work/alone" "$work/n" | awk -F '\t' '$2 == "f" { print $1 }' >"$work/alone.files"
 (cd "$n" && xargs -d '\n' -r env LC_ALL=C grep -lasP '^\x7fELF') <"$work/alone.files" | grep -vE "$NATIVE_LIBS|^usr/lib(32|64|x32)?/ld-" >"$work/lost" || true
