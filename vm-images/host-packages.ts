@@ -3,6 +3,7 @@ import { delimiter, join } from "node:path";
 import { SuiteError } from "../orchestration/base/errors.ts";
 import { exec } from "../orchestration/base/exec.ts";
 import { type Progress, silent } from "../orchestration/base/progress.ts";
+import { type ArchRow, ARCHES, isNative } from "../orchestration/target/arches.ts";
 
 /**
  * `build`: kernel, module, agent; `image`: the guest's root file system; `vm`: machines; `store`: a database server and the
@@ -41,10 +42,7 @@ const PACKAGES: Readonly<Record<Feature, readonly HostPackage[]>> = {
     { name: "policycoreutils", proof: "setfiles" },
     { name: "e2fsprogs", proof: "mke2fs" },
   ],
-  vm: [
-    { name: "qemu-system-x86", proof: "qemu-system-x86_64" },
-    { name: "qemu-utils", proof: "qemu-img" },
-  ],
+  vm: [{ name: "qemu-utils", proof: "qemu-img" }],
   browser: [{ name: "chromium", proof: "/usr/bin/chromium" }],
   store: [
     // the folder, because the programs lie in one named after the version
@@ -56,11 +54,22 @@ const PACKAGES: Readonly<Record<Feature, readonly HostPackage[]>> = {
   bench: [{ name: "libsystemd-dev", proof: "/usr/include/systemd/sd-bus.h" }],
 };
 
+/** What a feature needs beside that for one architecture. */
+function packagesOf(feature: Feature, arch: ArchRow): readonly HostPackage[] {
+  if (feature === "vm") return [{ name: arch.qemu.package, proof: arch.qemu.binary }];
+  if (feature !== "build") return [];
+  const foreign = [...(isNative(arch) ? [] : [arch]), ...(arch.narrow === undefined ? [] : [arch.narrow])];
+  return foreign.flatMap(({ crossPackages: [compiler = "", library = ""], crossPrefix, multiarch }) => [
+    { name: compiler, proof: `${crossPrefix}gcc` },
+    { name: library, proof: `/usr/${multiarch}/lib/libc.a` },
+  ]);
+}
+
 const SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
-/** Debian packages this host lacks for the features, by name; empty when nothing is missing. */
-export async function missingPackages(features: readonly Feature[] = ["build", "image", "vm"]): Promise<string[]> {
-  const wanted = features.flatMap((feature) => PACKAGES[feature]);
+/** Debian packages this host lacks for the features on these architectures, by name; empty when nothing is missing. */
+export async function missingPackages(features: readonly Feature[] = ["build", "image", "vm"], arches: readonly ArchRow[] = [ARCHES.x86_64]): Promise<string[]> {
+  const wanted = features.flatMap((feature) => [...PACKAGES[feature], ...arches.flatMap((arch) => packagesOf(feature, arch))]);
   const checked = await Promise.all(wanted.map(async (entry) => ((await isPresent(entry.proof)) ? undefined : entry.name)));
   return [...new Set(checked.filter((name) => name !== undefined))];
 }

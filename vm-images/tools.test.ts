@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { exec } from "../orchestration/base/exec.ts";
 import { findProgram, missingPackages } from "./host-packages.ts";
-import { complaints, requireProgram } from "./tools.ts";
+import { complaints, cpuSecondsOf, metered, requireProgram } from "./tools.ts";
 
 test("complaints are the compiler's lines, not make's passing on of them", () => {
   const output = [
@@ -41,4 +42,11 @@ test("programs are found in the system folders though PATH leaves them out", asy
   } finally {
     process.env["PATH"] = path;
   }
+});
+
+test("a metered command tells its CPU time and keeps its exit code", async () => {
+  const result = await exec(metered(["sh", "-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; exit 7"]), { okCodes: [7] });
+
+  assert.ok(cpuSecondsOf(result) >= 0 && cpuSecondsOf(result) < 60);
+  assert.equal(cpuSecondsOf({ stderr: "0m0.01s 0m0.02s\n1m2.50s 0m1.25s\n" }), 63.8);
 });

@@ -29,3 +29,15 @@ export function complaints(output: string): string[] {
   const real = lines.filter((line) => !/\*\*\* (?:Waiting for unfinished jobs|\[.*\] Error \d+)/.test(line));
   return (real.length > 0 ? real : lines).slice(0, 40);
 }
+
+/** The command in a shell that says at the end what CPU time it and everything it waited for took. */
+export function metered(argv: readonly [string, ...string[]]): [string, ...string[]] {
+  return ["sh", "-c", '"$@"; code=$?; times >&2; exit $code', "sh", ...argv];
+}
+
+/** CPU seconds, user and system, of a {@link metered} command. */
+export function cpuSecondsOf({ stderr }: { readonly stderr: string }): number {
+  const last = stderr.trimEnd().split("\n").at(-1) ?? "";
+  const sum = [...last.matchAll(/(\d+)m([\d.]+)s/g)].reduce((total, [, minutes, seconds]) => total + 60 * Number(minutes) + Number(seconds), 0);
+  return Math.round(sum * 10) / 10;
+}

@@ -5,6 +5,7 @@ import { Limits } from "../../orchestration/base/deadline.ts";
 import { asSuiteError, SuiteError } from "../../orchestration/base/errors.ts";
 import { ROOT } from "../../orchestration/base/paths.ts";
 import { AgentClient } from "../../orchestration/guest/agent-client.ts";
+import { AgentRefusal } from "../../orchestration/guest/channel.ts";
 import type { SpawnOptions } from "../../orchestration/guest/spawn-options.ts";
 import { testId } from "../../orchestration/plan/test-id.ts";
 import { EVIDENCE_ANNOTATION, REQUIREMENT_ANNOTATION } from "../../orchestration/record/annotations.ts";
@@ -13,8 +14,10 @@ import { PoolClient } from "../../orchestration/vm/pool-client.ts";
 import { GENERATIONS, isRequirementId, type Generation } from "../catalogue/index.ts";
 import { Domain, type Bus } from "./bus.ts";
 import { guardConsole } from "./console-guard.ts";
+import { enabledOptions, missingOptions } from "./kernel-needs.ts";
 import { Process } from "./process.ts";
 import { explain, stripColours, Transcript } from "./transcript.ts";
+import { unsupported } from "./unsupported.ts";
 
 export interface SuiteOptions {
   /** Target id; set by the project. */
@@ -48,6 +51,10 @@ export interface SuiteFixtures {
   bus: Bus;
 }
 
+/** `--peers 32`: the tests' processes are 32-bit programs on the 64-bit kernel. */
+const PEERS_ARE_NARROW = process.env["BUSLAB_PEERS"] === "32";
+const ENOEXEC = 8;
+const NARROW_AGENT = "/usr/lib/buslab/agent-32";
 const limits = new Limits(Number(process.env["BUSLAB_SLOWDOWN"] ?? "1"));
 /** On hardware. The machine has answered its pool just before, so this is for a busy host. */
 const AGENT_LIMIT_MS = 2_000;
@@ -79,6 +86,7 @@ export const test = base.extend<SuiteOptions & SuiteFixtures, SuiteWorkerFixture
     const grant = await pool.lease(target, idOf(info));
     info.annotations.push({ type: EVIDENCE_ANNOTATION, description: grant.evidenceDir });
     try {
+      requireOptions(info, grant);
       await use({ ...grant, killQemu: () => pool.killQemu(grant.lease) });
     } finally {
       const failed = info.status !== info.expectedStatus;
@@ -97,7 +105,7 @@ export const test = base.extend<SuiteOptions & SuiteFixtures, SuiteWorkerFixture
   spawn: async ({ agent, transcript }, use) => {
     let count = 0;
     await use(async ({ label, ...options } = {}) => {
-      const peer = await agent.spawnPeer(options);
+      const peer = await agent.spawnPeer(options.exec === undefined && PEERS_ARE_NARROW ? { ...options, exec: NARROW_AGENT } : options).catch(noNarrowPeers);
       return new Process(peer, transcript, label ?? `p${++count}`, options);
     });
   },
@@ -135,9 +143,26 @@ function idOf(info: TestInfo): string {
   return testId(info.file, info.titlePath.slice(1));
 }
 
+/** A kernel without what the test's requirements need is told so by name, before a failure that would tell it worse. */
+function requireOptions(info: TestInfo, grant: LeaseGrant): void {
+  const config = grant.facts["kernelConfig"];
+  if (typeof config !== "string") return; // a machine that is not ours to boot tells nothing of its kernel
+  const [first, ...more] = missingOptions(requirementsOf(info), enabledOptions(config));
+  if (first !== undefined) unsupported(first, ...more);
+}
+
+function noNarrowPeers(error: unknown): never {
+  if (PEERS_ARE_NARROW && error instanceof AgentRefusal && error.errno === ENOEXEC) unsupported("32-bit programs in the kernel (CONFIG_IA32_EMULATION or CONFIG_COMPAT)");
+  throw error;
+}
+
+function requirementsOf(info: TestInfo): string[] {
+  return info.annotations.filter((note) => note.type === REQUIREMENT_ANNOTATION).map((note) => note.description ?? "");
+}
+
 /** Writes the explanation of the failure where people and the runner's reporters find it. */
 async function keepStory(info: TestInfo, grant: LeaseGrant, target: string, transcript: Transcript): Promise<void> {
-  const requirements = info.annotations.filter((note) => note.type === REQUIREMENT_ANNOTATION).map((note) => note.description ?? "");
+  const requirements = requirementsOf(info);
   const text = explain({
     title: info.title,
     file: `${relative(ROOT, info.file)}:${info.line}`,

@@ -24,7 +24,7 @@ import { obtainTemplate, type TemplateFiles } from "./template-cache.ts";
 
 export interface TemplateSpec {
   readonly target: Target;
-  readonly kernel: { readonly key: string; readonly image: string };
+  readonly kernel: { readonly key: string; readonly image: string; readonly initrd?: string };
   readonly image: { readonly key: string; readonly disk: string };
   /** null: the kernel has the bus, or none is wanted. */
   readonly module: (BusModule & { readonly key: string }) | null;
@@ -141,6 +141,7 @@ export function hardwareOf(spec: Pick<TemplateSpec, "target" | "kernel" | "accel
     memoryMb: BUILD_ROWS[spec.target.build].memoryMb,
     cpus: spec.cpus ?? 1,
     kernel: spec.kernel.image,
+    ...(spec.kernel.initrd === undefined ? {} : { initrd: spec.kernel.initrd }),
     kernelLine: kernelLine(spec.target, spec.extraKernelArgs),
   };
 }

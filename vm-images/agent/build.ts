@@ -22,12 +22,20 @@ const NO_INPUT = /(\.(ts|o|d)|(^|\/)agent)$/;
 
 /** Builds the guest agent with its own Makefile. @throws COMMAND_FAILED with the compiler's lines in the details */
 export async function buildAgent(arch: ArchRow, ctx: BuildContext): Promise<AgentArtifact> {
-  const cc = `${crossPrefix(arch)}gcc`;
+  return make(`${crossPrefix(arch)}gcc`, arch.id, ctx);
+}
+
+/** The agent as a 32-bit program for a 64-bit architecture, for peers that are such programs; undefined where there is no such thing. */
+export async function buildNarrowAgent(arch: ArchRow, ctx: BuildContext): Promise<AgentArtifact | undefined> {
+  return arch.narrow === undefined ? undefined : make(`${arch.narrow.crossPrefix}gcc`, `${arch.id}-32`, ctx);
+}
+
+async function make(cc: string, subject: string, ctx: BuildContext): Promise<AgentArtifact> {
   const inputs: Record<string, string> = { [HEADER]: await digestFile(join(ROOT, HEADER)) };
   for (const [path, digest] of await digestTree(join(ROOT, SOURCE), (path) => NO_INPUT.test(path))) inputs[`${SOURCE}/${path}`] = digest;
   const tools = { gcc: await versionOf(cc, "gcc") };
-  const options = { title: `agent ${arch.id}`, needsBytes: 16 * 1024 * 1024 };
-  const artifact = await obtain("agent", { subject: arch.id, recipe: RECIPE, inputs, tools }, (dir) => compile(cc, dir, ctx), options, ctx);
+  const options = { title: `agent ${subject}`, needsBytes: 16 * 1024 * 1024 };
+  const artifact = await obtain("agent", { subject, recipe: RECIPE, inputs, tools }, (dir) => compile(cc, dir, ctx), options, ctx);
   return { ...artifact, binary: join(artifact.dir, "agent") };
 }
 

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { digestFile } from "../../orchestration/base/digest.ts";
 import { SuiteError } from "../../orchestration/base/errors.ts";
 import { exec, type ExecOptions } from "../../orchestration/base/exec.ts";
@@ -10,15 +10,18 @@ import type { Step } from "../../orchestration/base/progress.ts";
 import { BUILD_ROWS, type Target } from "../../orchestration/target/target-id.ts";
 import { type Artifact, type Build, type BuildContext, manifests, obtain } from "../cache.ts";
 import { plantBuiltIn, type BuiltIn } from "../module/built-in.ts";
-import { complaints, crossPrefix, versionOf } from "../tools.ts";
+import { complaints, cpuSecondsOf, crossPrefix, metered, versionOf } from "../tools.ts";
 import { copyBuildTree } from "./build-tree.ts";
 import { fragmentsOf, readFragments, requireWishes } from "./config.ts";
 import { findSource, type KernelSource } from "./sources.ts";
-import type { KernelSpec } from "./spec.ts";
+import { prebuiltKernel } from "./prebuilt.ts";
+import type { KernelSpec, SourceSpec } from "./spec.ts";
 
 export interface KernelArtifact extends Artifact {
   /** What QEMU boots. */
   readonly image: string;
+  /** Initial RAM disk, for a kernel whose drivers are modules. */
+  readonly initrd?: string;
   /** Self-contained folder for `make -C buildTree M=...`. */
   readonly buildTree: string;
   /** The resolved configuration. */
@@ -34,17 +37,24 @@ const NOT_ASKED = ["PAHOLE=no-pahole", "RUSTC=no-rustc"];
 /** Lines make prints for the base configuration; only the percentage depends on it, and only at the first build. */
 const EXPECTED_STEPS = 2036;
 
+/** The kernel of a target: compiled here, or made bootable when somebody else compiled it. @throws what {@link compiledKernel} and {@link prebuiltKernel} throw */
+export async function buildKernel(target: Target, spec: KernelSpec, ctx: BuildContext, builtIn?: BuiltIn): Promise<KernelArtifact> {
+  if (spec.kind !== "deb" && spec.kind !== "image") return compiledKernel(target, spec, ctx, builtIn);
+  if (builtIn === undefined) return prebuiltKernel(target, spec, ctx);
+  throw new SuiteError("KERNEL_SPEC_INVALID", `${spec.kind}: is a kernel that is already compiled, ${builtIn.title} cannot be linked into it; give a kernel of source, or --module with the folder alone`);
+}
+
 /**
- * Builds the kernel of a target from source and our fragments, or finds it in the cache.
+ * Builds the kernel of a target from source, our fragments and the caller's, or finds it in the cache.
  * @param builtIn module to be linked in, from a copy of the source tree
  * @throws KERNEL_BUILD_FAILED with the compiler's lines, or the configuration lines that did not stick, in the details
  */
-export async function buildKernel(target: Target, spec: KernelSpec, ctx: BuildContext, builtIn?: BuiltIn): Promise<KernelArtifact> {
+async function compiledKernel(target: Target, spec: SourceSpec, ctx: BuildContext, builtIn: BuiltIn | undefined): Promise<KernelArtifact> {
   const cross = crossPrefix(target.arch);
   const source = await findSource(spec, ctx);
-  const fragments = fragmentsOf(target);
+  const fragments = [...fragmentsOf(target), ...(spec.config ?? [])];
   const inputs: Record<string, string> = { ...source.inputs, ...builtIn?.sources.inputs };
-  for (const path of fragments) inputs[path] = await digestFile(join(ROOT, path));
+  for (const path of fragments) inputs[path] = await digestFile(resolve(ROOT, path));
   const tools = { gcc: await versionOf(`${cross}gcc`, "gcc"), ld: await versionOf(`${cross}ld`, "binutils") };
   await versionOf("ccache", "ccache");
 
@@ -109,7 +119,7 @@ async function compileTree(job: Job, place: Place, dir: string, step: Step): Pro
   const dropped = requireWishes(await readFile(wishes, "utf8"), await readFile(join(output, ".config"), "utf8"));
 
   // 2. compile, counting make's lines
-  const steps = await compileCounting(job, place, step);
+  const { steps, cpuSeconds } = await compileCounting(job, place, step);
 
   // 3. keep what later stages read
   step.update("copy the build tree for modules", 0.99);
@@ -121,7 +131,7 @@ async function compileTree(job: Job, place: Place, dir: string, step: Step): Pro
   const release = (await readFile(join(output, "include/config/kernel.release"), "utf8")).trim();
   return {
     outputs: [target.arch.kernelTarget, "System.map", "config", "build"],
-    facts: { release, steps, compiler: `${cross}gcc`, dropped, source: source.dir, ...(builtIn === undefined ? {} : { builtIn: builtIn.name }) },
+    facts: { release, steps, cpuSeconds, compiler: `${cross}gcc`, dropped, source: source.dir, ...(builtIn === undefined ? {} : { builtIn: builtIn.name }) },
   };
 }
 
@@ -138,8 +148,8 @@ async function removeOrphans(workDir: string): Promise<void> {
   }
 }
 
-/** Runs the long part of the build; returns the number of lines make printed, the measure of the next build's progress. */
-async function compileCounting(job: Job, place: Place, step: Step): Promise<number> {
+/** Runs the long part of the build; returns the number of lines make printed, the measure of the next build's progress, and its CPU time. */
+async function compileCounting(job: Job, place: Place, step: Step): Promise<{ steps: number; cpuSeconds: number }> {
   const shelf = join(cacheDir(), "artifacts", "kernel");
   const earlier = (await manifests(shelf)).find((manifest) => manifest.subject === job.subject)?.facts["steps"];
   const expected = typeof earlier === "number" ? earlier : EXPECTED_STEPS;
@@ -155,18 +165,18 @@ async function compileCounting(job: Job, place: Place, step: Step): Promise<numb
   };
   const clock = setInterval(show, 1000); // linking prints nothing for a long time
   try {
-    await make(job, place, [`-j${jobs()}`, job.target.arch.kernelTarget, "modules", "vmlinux"], onLine);
+    const cpuSeconds = await make(job, place, [`-j${jobs()}`, job.target.arch.kernelTarget, "modules", "vmlinux"], onLine);
+    return { steps: done, cpuSeconds };
   } finally {
     clearInterval(clock);
   }
-  return done;
 }
 
 function jobs(): number {
   return availableParallelism() + 1;
 }
 
-async function make(job: Job, place: Place, words: readonly string[], onLine?: (line: string) => void): Promise<void> {
+async function make(job: Job, place: Place, words: readonly string[], onLine?: (line: string) => void): Promise<number> {
   const { target, cross, ctx } = job;
   const variables = Object.entries(job.builtIn?.spec.variables ?? {}).map(([name, value]) => `${name}=${value}`);
   const argv = ["make", "-C", place.tree, `O=${place.output}`, `ARCH=${target.arch.kernelArch}`, `CROSS_COMPILE=${cross}`, `CC=ccache ${cross}gcc`, ...NOT_ASKED, ...variables, ...words] as [string, ...string[]];
@@ -179,8 +189,8 @@ async function make(job: Job, place: Place, words: readonly string[], onLine?: (
     ...(onLine === undefined ? {} : { onLine }),
     ...(ctx.signal === undefined ? {} : { signal: ctx.signal }),
   };
-  const result = await exec(argv, { ...options, okCodes: [0, 1, 2] });
-  if (result.exitCode === 0) return;
+  const result = await exec(metered(argv), { ...options, okCodes: [0, 1, 2] });
+  if (result.exitCode === 0) return cpuSecondsOf(result);
   const lines = complaints(`${result.stderr}\n${result.stdout}`);
   if (/No space left on device/.test(result.stderr)) throw new SuiteError("HOST_DISK_FULL", `no space left while compiling in ${place.output}`);
   const first = lines[0] ?? `make ended with exit code ${result.exitCode}`;

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { resolve } from "node:path";
 import { SuiteError } from "../../orchestration/base/errors.ts";
 import { ROOT } from "../../orchestration/base/paths.ts";
 import { BUILD_ROWS, type Target } from "../../orchestration/target/target-id.ts";
@@ -22,8 +22,9 @@ export function fragmentsOf(target: Target): string[] {
   return names.map((name) => `vm-images/kernel/config/${name}`);
 }
 
+/** Contents of fragments, ours by their path in the repository, the caller's by a full path. */
 export async function readFragments(paths: readonly string[]): Promise<string> {
-  return (await Promise.all(paths.map((path) => readFile(join(ROOT, path), "utf8")))).join("\n");
+  return (await Promise.all(paths.map((path) => readFile(resolve(ROOT, path), "utf8")))).join("\n");
 }
 
 /** `CONFIG_X` to its value; `n` for `# CONFIG_X is not set`. The last line of a symbol counts, as for Kconfig. */

@@ -9,7 +9,9 @@ import { z } from "zod";
 import type { BuildContext } from "../cache.ts";
 import { refreshPackageLists } from "../host-packages.ts";
 import { lockFile } from "../lock.ts";
-import { type KernelSpec, sourceVersion } from "./spec.ts";
+import { archiveSource, gitSource } from "./fetched-sources.ts";
+import { sourceVersion } from "./source-version.ts";
+import type { SourceSpec } from "./spec.ts";
 
 /** A kernel source tree ready to build from. */
 export interface KernelSource {
@@ -24,11 +26,20 @@ const MARK = "source.json";
 const markSchema = z.object({ package: z.string(), version: z.string(), archive: z.string() });
 
 /**
- * Finds the source tree of a kernel: the caller's folder, or Debian's source package unpacked once into the cache.
+ * Finds the source tree of a kernel: the caller's folder, or an archive, a commit or Debian's source package unpacked once into the cache.
  * @throws HOST_NETWORK when the package cannot be fetched, HOST_DISK_FULL, KERNEL_SPEC_INVALID
  */
-export async function findSource(spec: KernelSpec, ctx: BuildContext): Promise<KernelSource> {
-  return spec.kind === "source" ? callersSource(spec.dir) : debianSource(`linux-source-${spec.version}`, ctx);
+export async function findSource(spec: SourceSpec, ctx: BuildContext): Promise<KernelSource> {
+  switch (spec.kind) {
+    case "source":
+      return callersSource(spec.dir);
+    case "archive":
+      return archiveSource(spec, ctx);
+    case "git":
+      return gitSource(spec, ctx);
+    case "debian":
+      return debianSource(`linux-source-${spec.version}`, ctx);
+  }
 }
 
 /**

@@ -3,7 +3,8 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
-import { kernelSpecOf, parseKernelSpec, sourceVersion } from "./spec.ts";
+import { kernelSpecOf, parseKernelSpec } from "./spec.ts";
+import { sourceVersion } from "./source-version.ts";
 
 let dir = "";
 
@@ -41,4 +42,47 @@ test("a tree that was built in place is refused with the command that cleans it"
   await mkdir(join(dir, "include/config"), { recursive: true });
 
   assert.throws(() => sourceVersion(dir), { code: "KERNEL_SPEC_INVALID", message: /make mrproper/ });
+});
+
+test("a package of Debian's is a kernel of the architecture its name ends in", () => {
+  assert.deepEqual(parseKernelSpec("deb:linux-image-6.1.0-25-rt-amd64"), { name: "deb-6.1.0-25-rt-amd64", spec: { kind: "deb", package: "linux-image-6.1.0-25-rt-amd64" }, arch: "x86_64" });
+  assert.equal(parseKernelSpec("deb:linux-image-arm64").arch, "arm64");
+  assert.equal(parseKernelSpec("deb:linux-image-armmp-lpae").arch, "arm");
+  assert.equal(parseKernelSpec("deb:linux-image-amd64-unsigned").arch, "x86_64");
+  assert.throws(() => parseKernelSpec("deb:vim"), { code: "KERNEL_SPEC_INVALID", message: /"vim" is no name of a kernel package; expected one like linux-image-amd64/ });
+  assert.throws(() => parseKernelSpec("deb:linux-image-riscv64"), { code: "KERNEL_SPEC_INVALID", message: /ends in "riscv64", which is no architecture of this bench; known: amd64, arm64, armhf/ });
+});
+
+test("a prebuilt kernel is its image, its modules and its build folder", () => {
+  const vmlinuz = join(dir, "Makefile");
+  const kernel = parseKernelSpec(`image:${vmlinuz},modules=${dir},build=${dir}`);
+
+  assert.deepEqual(kernel.spec, { kind: "image", vmlinuz, modules: dir, build: dir });
+  assert.match(kernel.name, /^image-makefile-[0-9a-f]{4}$/);
+  assert.throws(() => parseKernelSpec(`image:${vmlinuz},modules=${dir}`), { message: /a part is missing; write image:VMLINUZ,modules=/ });
+  assert.throws(() => parseKernelSpec(`image:${vmlinuz},modules=${dir},build=${dir},colour=blue`), { message: /"colour" is no part of it/ });
+  assert.throws(() => parseKernelSpec(`image:${vmlinuz}.no,modules=${dir},build=${dir}`), { message: /Makefile\.no does not exist; expected the kernel's image/ });
+  assert.throws(() => parseKernelSpec(`image:${vmlinuz},modules=${vmlinuz},build=${dir}`), { message: /is no folder; expected the folder of its modules/ });
+});
+
+test("source: takes a folder, a tarball or a commit of a repository", async () => {
+  await writeFile(join(dir, "linux.tar.xz"), "");
+
+  assert.deepEqual(parseKernelSpec(`source:${dir}`).spec, { kind: "source", dir });
+  assert.deepEqual(parseKernelSpec(`source:${join(dir, "linux.tar.xz")}`).spec, { kind: "archive", path: join(dir, "linux.tar.xz") });
+  assert.deepEqual(parseKernelSpec("source:https://git.invalid/linux.git#v6.6.1").spec, { kind: "git", url: "https://git.invalid/linux.git", ref: "v6.6.1" });
+  assert.match(parseKernelSpec("source:https://git.invalid/linux.git#v6.6.1").name, /^git-linux-v6\.6\.1-[0-9a-f]{4}$/);
+  assert.deepEqual(parseKernelSpec("source:git@host.invalid:kernel/linux").spec, { kind: "git", url: "git@host.invalid:kernel/linux", ref: "HEAD" });
+  assert.throws(() => parseKernelSpec("source:/nowhere/linux.tar.xz"), { message: /nor a folder that exists, nor one of the forms deb:PACKAGE/ });
+});
+
+test("further fragments make another kernel, and only of what is compiled here", async () => {
+  const fragment = join(dir, "own.config");
+  await writeFile(fragment, "CONFIG_KSM=y\n");
+  const kernel = parseKernelSpec("debian-6.1", [fragment]);
+
+  assert.match(kernel.name, /^debian-6\.1-with-[0-9a-f]{4}$/);
+  assert.deepEqual(kernel.spec, { kind: "debian", version: "6.1", config: [fragment] });
+  assert.throws(() => parseKernelSpec("deb:linux-image-amd64", [fragment]), { message: /a prebuilt kernel takes no configuration/ });
+  assert.throws(() => parseKernelSpec("debian-6.1", [`${fragment}.no`]), { message: /own\.config\.no is no file; expected a fragment/ });
 });

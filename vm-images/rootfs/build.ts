@@ -6,7 +6,7 @@ import { exec } from "../../orchestration/base/exec.ts";
 import { ROOT } from "../../orchestration/base/paths.ts";
 import type { Step } from "../../orchestration/base/progress.ts";
 import type { Target } from "../../orchestration/target/target-id.ts";
-import type { AgentArtifact } from "../agent/build.ts";
+import { type AgentArtifact, buildNarrowAgent } from "../agent/build.ts";
 import { type Artifact, type Build, type BuildContext, obtain } from "../cache.ts";
 import { findProgram } from "../host-packages.ts";
 import type { Facts } from "../manifest.ts";
@@ -36,8 +36,10 @@ const STAMP = "1700000000";
  */
 export async function buildImage(target: Target, agent: AgentArtifact, ctx: BuildContext): Promise<ImageArtifact> {
   const rootfs = await buildRootfs(target.arch, ctx);
+  const narrow = await buildNarrowAgent(target.arch, ctx);
   const [setfiles, semodule] = [await findProgram("setfiles"), await findProgram("semodule")];
   const inputs: Record<string, string> = { "root file system": rootfs.manifest.key, agent: agent.manifest.outputs[0]?.digest ?? agent.manifest.key };
+  if (narrow !== undefined) inputs["32-bit agent"] = narrow.manifest.outputs[0]?.digest ?? narrow.manifest.key;
   for (const path of PARTS) inputs[path] = await digestFile(join(ROOT, path));
   for (const [path, digest] of await digestTree(join(ROOT, FOLDER, "overlay"))) inputs[`${FOLDER}/overlay/${path}`] = digest;
   const tools = { mke2fs: await mke2fsVersion(), setfiles: setfiles === undefined ? "none: no SELinux labels" : "policycoreutils" };
@@ -45,7 +47,7 @@ export async function buildImage(target: Target, agent: AgentArtifact, ctx: Buil
   const artifact = await obtain(
     "image",
     { subject: target.arch.id, recipe: RECIPE, inputs, tools },
-    (dir, step) => assemble(rootfs, agent, { SETFILES: setfiles ?? "", SEMODULE: semodule ?? "" }, dir, step, ctx),
+    (dir, step) => assemble({ rootfs, agent, narrow, selinux: { SETFILES: setfiles ?? "", SEMODULE: semodule ?? "" } }, dir, step, ctx),
     options,
     ctx,
   );
@@ -53,13 +55,21 @@ export async function buildImage(target: Target, agent: AgentArtifact, ctx: Buil
   return { ...artifact, disk: join(artifact.dir, "root.ext4"), hostKeyPub: String(hostKeyPub) };
 }
 
-async function assemble(rootfs: RootfsArtifact, agent: AgentArtifact, selinux: { readonly SETFILES: string; readonly SEMODULE: string }, dir: string, step: Step, ctx: BuildContext): Promise<Build> {
+interface Parts {
+  readonly rootfs: RootfsArtifact;
+  readonly agent: AgentArtifact;
+  readonly narrow: AgentArtifact | undefined;
+  readonly selinux: { readonly SETFILES: string; readonly SEMODULE: string };
+}
+
+async function assemble({ rootfs, agent, narrow, selinux }: Parts, dir: string, step: Step, ctx: BuildContext): Promise<Build> {
   if (process.getuid?.() !== 0) await requireNamespaces();
   const hostKey = join(dir, "host-key");
   const pair = ssh2.utils.generateKeyPairSync("ed25519", { comment: "buslab guest" });
   await writeFile(hostKey, pair.private, { mode: 0o600 });
   await writeFile(`${hostKey}.pub`, `${pair.public.trim()}\n`);
   await copyFile(agent.binary, join(dir, "agent")); // a folder the namespace's root can read whatever the cache's modes are
+  if (narrow !== undefined) await copyFile(narrow.binary, join(dir, "agent-32"));
   const facts: Facts = { hostKey: pair.public.trim() };
   const env = {
     ROOTFS: rootfs.tar,
@@ -67,6 +77,7 @@ async function assemble(rootfs: RootfsArtifact, agent: AgentArtifact, selinux: {
     MASKED: join(ROOT, FOLDER, "masked-units.txt"),
     ENABLED: join(ROOT, FOLDER, "enabled-units.txt"),
     AGENT: join(dir, "agent"),
+    NARROW_AGENT: narrow === undefined ? "" : join(dir, "agent-32"),
     HOST_KEY: hostKey,
     ...selinux,
     POLICY: join(ROOT, SELINUX_MODULE),
@@ -90,6 +101,7 @@ async function assemble(rootfs: RootfsArtifact, agent: AgentArtifact, selinux: {
   });
   await rm(hostKey);
   await rm(join(dir, "agent"));
+  await rm(join(dir, "agent-32"), { force: true });
   return { outputs: ["root.ext4", "host-key.pub"], facts };
 }
 

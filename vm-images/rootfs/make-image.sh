@@ -1,7 +1,7 @@
 #!/bin/sh
 # Turns a root file system archive into a labelled ext4 image. Runs inside a namespace where it is root: everything it
 # mounts and owns lives on a tmpfs that vanishes with the namespace. Takes its words from the environment:
-#   ROOTFS OVERLAY MASKED ENABLED AGENT HOST_KEY SETFILES SEMODULE POLICY MKE2FS IMAGE STAMP
+#   ROOTFS OVERLAY MASKED ENABLED AGENT NARROW_AGENT (may be empty) HOST_KEY SETFILES SEMODULE POLICY MKE2FS IMAGE STAMP
 set -eu
 umask 022
 root=$(dirname "$IMAGE")/root
@@ -15,6 +15,7 @@ echo "step customise"
 rm -f "$root"/etc/ssh/ssh_host_* "$root"/etc/apt/sources.list "$root"/etc/apt/sources.list.d/*
 tar -C "$OVERLAY" --owner=0 --group=0 --mode='u=rwX,go=rX' -cf - . | tar -C "$root" --numeric-owner --no-overwrite-dir -xpf -
 install -o 0 -g 0 -m 755 "$AGENT" "$root/usr/lib/buslab/agent"
+[ -z "$NARROW_AGENT" ] || install -o 0 -g 0 -m 755 "$NARROW_AGENT" "$root/usr/lib/buslab/agent-32"
 install -o 0 -g 0 -m 600 "$HOST_KEY" "$root/etc/ssh/ssh_host_ed25519_key"
 install -o 0 -g 0 -m 644 "$HOST_KEY.pub" "$root/etc/ssh/ssh_host_ed25519_key.pub"
 install -o 0 -g 0 -m 700 -d "$root/root/.ssh"

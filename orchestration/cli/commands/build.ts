@@ -14,10 +14,10 @@ export const build = withTargets(new Command("build"))
   .description("build kernel, module, agent and image of the targets")
   .option("--module <dir>", "folder of the bus module", REFERENCE_MODULE)
   .option("--json", "one JSON document")
-  .action(async (patterns: string[], options: { kernel?: string; module: string; json?: boolean }) => {
+  .action(async (patterns: string[], options: { kernel?: string; config?: string[]; module: string; json?: boolean }) => {
     const progress = new ConsoleProgress();
     const { signal } = onInterrupt();
-    const results = await buildAll({ ...targetsOf(patterns, options.kernel), moduleDir: options.module, dir: join(homeDir(), "builds"), progress, signal }).finally(() => progress.close());
+    const results = await buildAll({ ...targetsOf(patterns, options.kernel, options.config), moduleDir: options.module, dir: join(homeDir(), "builds"), progress, signal }).finally(() => progress.close());
     const rows = [...results].map(([id, built]) =>
       built instanceof SuiteError
         ? { id, error: { code: built.code, blame: built.blame, message: built.message } }

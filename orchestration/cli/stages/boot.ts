@@ -15,11 +15,16 @@ import { prepareTemplate, type Template } from "../../vm/template.ts";
 import { connectAgent } from "./agent.ts";
 import { artifactsOf, buildAll, type BuildOptions, type Built } from "./build.ts";
 
+export const PEERS = ["native", "32"] as const;
+export type Peers = (typeof PEERS)[number];
+
 export interface BringUpOptions extends Pick<BuildOptions, "kernels" | "moduleDir"> {
   /** Tests of debug targets that are asked for leaks, and how that choice reads in the records. */
   readonly leaks: LeakChoice;
   /** Takes what counts lines on a cov target. */
   readonly onCollector: (collector: LineCollector) => void;
+  /** Width of the tests' processes; default: the kernel's own. */
+  readonly peers?: Peers;
 }
 
 /** Builds a target's parts, then boots or finds its frozen guest. @throws what build and boot throw, blame and all */
@@ -42,11 +47,11 @@ export async function bringUp(target: Target, options: BringUpOptions, ctx: Brin
       ...Object.fromEntries(artifactsOf(built).filter((artifact) => artifact !== built.trouble).map(({ kind, key, state, because }) => [kind, { key, state, because }])),
       template: { key: template.key, state: template.state, because: template.because },
     },
-    facts: { ...factsOf(built, template, accel), ...checked },
+    facts: { ...factsOf(built, template, accel), ...checked, peers: options.peers ?? "native" },
     generation,
     events: template.events,
     slowdown: accel.slowdown,
-    env: { BUSLAB_TROUBLE_KO: built.trouble.ko ?? "" },
+    env: { BUSLAB_TROUBLE_KO: built.trouble.ko ?? "", BUSLAB_PEERS: options.peers ?? "native" },
     durationsMs: { ...ctx.spent },
   };
 }

@@ -18,6 +18,7 @@ import { installPackages, missingPackages } from "../../../vm-images/host-packag
 import { asSuiteError, type SuiteError } from "../../base/errors.ts";
 import { ROOT } from "../../base/paths.ts";
 import type { Progress } from "../../base/progress.ts";
+import type { ArchRow } from "../../target/arches.ts";
 import { kernelTarget, type Target, type TargetId } from "../../target/target-id.ts";
 
 /** All that one target is made of. */
@@ -47,7 +48,7 @@ const TROUBLE_MODULE = join(ROOT, "fixtures/trouble");
 
 /** Builds, or finds in the cache, what each target needs. A target that does not build does not keep the others from it. */
 export async function buildAll(options: BuildOptions): Promise<Map<TargetId, Built | SuiteError>> {
-  await bringPackages(options.progress);
+  await bringPackages([...new Set(options.targets.map((target) => target.arch))], options.progress);
   const results = new Map<TargetId, Built | SuiteError>();
   for (const target of options.targets) {
     results.set(target.id, await buildTarget(target, options).catch((error: unknown) => asSuiteError(error)));
@@ -55,8 +56,8 @@ export async function buildAll(options: BuildOptions): Promise<Map<TargetId, Bui
   return results;
 }
 
-async function bringPackages(progress: Progress): Promise<void> {
-  const missing = await missingPackages();
+async function bringPackages(arches: readonly ArchRow[], progress: Progress): Promise<void> {
+  const missing = await missingPackages(["build", "image", "vm"], arches);
   if (missing.length === 0) return;
   const step = progress.step(`Debian packages ${missing.join(" ")}`);
   try {

@@ -29,6 +29,7 @@ export interface OneTarget extends OneBuilt {
 
 interface Subject {
   readonly kernel?: string;
+  readonly config?: readonly string[];
   readonly module: string;
 }
 
@@ -45,7 +46,7 @@ export async function onOneTarget(pattern: string | undefined, options: Subject 
 
 /** Builds the one target that a pattern names, lets `work` use it, and leaves nothing running. @throws as {@link onOneTarget}, but for the boot */
 export async function onOneBuilt(pattern: string | undefined, options: Subject, work: (one: OneBuilt) => Promise<void>): Promise<void> {
-  const { targets, kernels } = targetsOf(pattern === undefined ? [] : [pattern], options.kernel);
+  const { targets, kernels } = targetsOf(pattern === undefined ? [] : [pattern], options.kernel, options.config);
   const [target, ...more] = targets;
   if (target === undefined || more.length > 0) throw new SuiteError("TARGET_UNKNOWN", `"${pattern ?? ""}" names ${targets.length} targets; exactly one is needed here`);
   const runId = newRunId();

@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
-import type { Command } from "commander";
+import { Option, type Command } from "commander";
 import { judgeRun } from "../../../ci/policy/index.ts";
 import { centreRuns } from "../../api/local.ts";
 import { asSuiteError, SuiteError } from "../../base/errors.ts";
@@ -17,7 +17,7 @@ import { ingestRun } from "../../store/index.ts";
 import { sweepLeftovers } from "../../vm/leftovers.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { ConsoleProgress } from "../progress.ts";
-import { bringUp } from "./boot.ts";
+import { bringUp, PEERS, type Peers } from "./boot.ts";
 import { REFERENCE_MODULE } from "./build.ts";
 import { openPool } from "./pool.ts";
 import { withSelection, type SelectionOptions, type Wanted } from "./selection.ts";
@@ -27,12 +27,14 @@ export interface WholeRunOptions extends SelectionOptions {
   readonly slots?: string;
   readonly waivers?: string;
   readonly leaks: string;
+  readonly peers: Peers;
 }
 
 /** Options of every command that runs the suite from plan to verdict. */
 export function withWholeRun(command: Command): Command {
   return withSelection(command)
     .option("--module <dir>", "folder of the bus module, built-in or built-in:DIR to link it into the kernel; make variables may follow, e.g. DIR,NAME=VALUE", REFERENCE_MODULE)
+    .addOption(new Option("--peers <bits>", "width of the tests' processes: the kernel's own, or 32-bit programs on a 64-bit kernel").choices(PEERS).default("native"))
     .option("--slots <number>", "machines that run side by side; default: one more than cores")
     .option("--waivers <file>", "list of waivers")
     .option("--leaks <tests>", "tests of debug targets whose memory is looked for leaks: all, none, or one in so many", `1/${LEAK_SAMPLE}`);
@@ -68,7 +70,7 @@ export async function wholeRun(wanted: Wanted, options: WholeRunOptions, given?:
       bringUp: (id, ctx) => {
         const target = wanted.targets.find((candidate) => candidate.id === id);
         if (target === undefined) throw new SuiteError("INTERNAL", `${id} is not among the targets wanted`);
-        return bringUp(target, { kernels: wanted.kernels, moduleDir: options.module, leaks, onCollector: (collector) => collectors.push(collector) }, ctx);
+        return bringUp(target, { kernels: wanted.kernels, moduleDir: options.module, peers: options.peers, leaks, onCollector: (collector) => collectors.push(collector) }, ctx);
       },
       startPool: openPool,
     });

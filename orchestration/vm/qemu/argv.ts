@@ -7,6 +7,8 @@ export interface Hardware {
   readonly memoryMb: number;
   readonly cpus: number;
   readonly kernel: string;
+  /** Initial RAM disk; none for a kernel that has its drivers built in. */
+  readonly initrd?: string;
   readonly kernelLine: string;
 }
 
@@ -35,6 +37,7 @@ export function qemuArgv(hardware: Hardware, backing: Backing): [string, ...stri
     ...["-smp", String(hardware.cpus), "-m", String(hardware.memoryMb)],
     ...["-object", `memory-backend-file,id=mem,size=${hardware.memoryMb}M,mem-path=${comma(backing.ram.path)},share=${backing.ram.shared ? "on" : "off"}`],
     ...["-kernel", hardware.kernel, "-append", hardware.kernelLine],
+    ...(hardware.initrd === undefined ? [] : ["-initrd", hardware.initrd]),
     ...["-drive", `file=${comma(backing.disk.path)},format=qcow2,if=none,id=root,snapshot=${backing.disk.snapshot ? "on" : "off"},cache=unsafe`],
     ...device("virtio-blk", ",drive=root"),
     // restrict=on: a test never talks to the host's network; ssh comes in through a forward added when it is asked for
@@ -61,7 +64,7 @@ export function hardwareKey(hardware: Hardware): Readonly<Record<string, unknown
     agentSocket: "",
     restore: false,
   };
-  return { argv: qemuArgv({ ...hardware, kernel: "" }, backing) };
+  return { argv: qemuArgv({ ...hardware, kernel: "", ...(hardware.initrd === undefined ? {} : { initrd: "" }) }, backing) };
 }
 
 /** QEMU's option parser ends a value at a comma unless it is doubled. */
