@@ -49,6 +49,7 @@ export interface BatchResult {
 export interface FuzzContext {
   readonly template: Pick<Template, "clone" | "taint">;
   readonly runId: string;
+  readonly target: string;
   readonly dir: string;
   readonly limits: Limits;
   readonly connectAgent: ConnectAgent;
@@ -180,9 +181,9 @@ export class FuzzMachine implements AsyncDisposable {
       await this.agent.close().catch(() => undefined); // one client at a time
       const inspected = await inspectMachine({
         machine: this.machine,
-        target: "fuzz",
+        target: this.#ctx.target,
         test: "fuzz",
-        probes: [],
+        probes: [], // leaks are looked for on their own
         fromOffset: from,
         taint: this.#ctx.template.taint,
         mark: this.machine.name,

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { exec } from "../base/exec.ts";
 import { ROOT } from "../base/paths.ts";
-import { encodePrograms, parsePrograms } from "./program.ts";
+import { encodePrograms, parsePrograms, type Program } from "./program.ts";
 
 /** The guest's half, built for this host: making and printing programs needs no bus. */
 let fuzzer = "";
@@ -79,4 +79,28 @@ test("the generator reaches every call, every command and every place of memory"
   assert.deepEqual([...new Set(calls.filter(({ op }) => op === IOCTL).map(({ args }) => Math.min(args[1], COMMANDS)))].sort((a, b) => a - b), Array.from({ length: COMMANDS + 1 }, (_, n) => n));
   assert.equal(new Set(calls.map(({ place }) => place)).size, 8);
   assert.equal(new Set(programs.map(({ sandbox }) => sandbox)).size, 4);
+});
+
+test("what takes something mostly goes where an earlier call left it", async () => {
+  const programs = parsePrograms(await generate(["--seed", "2", "--count", "1500"]));
+  const [IOCTL, SEND, RECV, NAME_ACQUIRE, NAME_RELEASE, MATCH_ADD, MATCH_REMOVE] = [2, 10, 11, 12, 13, 14, 15];
+  const PATCH_ID = 3;
+  const share = (taker: number, left: (earlier: Program["calls"][number], slot: number) => boolean): number => {
+    let [all, good] = [0, 0];
+    for (const { calls } of programs) {
+      calls.forEach((call, n) => {
+        if (call.op !== IOCTL || call.args[1] !== taker) return;
+        all += 1;
+        if (calls.slice(0, n).some((earlier) => earlier.op === IOCTL && left(earlier, call.args[0]))) good += 1;
+      });
+    }
+    assert.ok(all > 100, `${all} calls of command ${taker}`);
+    return good / all;
+  };
+  const shares = [
+    share(RECV, (earlier, slot) => earlier.args[1] === SEND && earlier.patches.some(({ kind, slot: to }) => kind === PATCH_ID && to === slot)),
+    share(NAME_RELEASE, (earlier, slot) => earlier.args[1] === NAME_ACQUIRE && earlier.args[0] === slot),
+    share(MATCH_REMOVE, (earlier, slot) => earlier.args[1] === MATCH_ADD && earlier.args[0] === slot),
+  ];
+  assert.ok(shares.every((one) => one > 0.6), `shares of RECV, NAME_RELEASE, MATCH_REMOVE: ${shares.map((one) => one.toFixed(2)).join(" ")}`);
 });

@@ -28,6 +28,8 @@ test("a leak is named by who asked for the memory, and only if the fuzzer left i
   assert.doesNotMatch(leak.excerpt, /systemd/);
   assert.equal(leaksOf(LEAK.slice(0, LEAK.indexOf("unreferenced object 0xffff888104b15ac0"))), undefined);
   assert.equal(leaksOf(""), undefined);
+  assert.notEqual(leaksOf(LEAK.replace('"fuzzer", pid 812', '"kworker/0:1", pid 12')), undefined);
+  assert.equal(leaksOf(LEAK.replace('"fuzzer", pid 812', '"kworker/0:1", pid 12').replaceAll("kdbus_", "other_")), undefined);
 });
 
 test("a report belongs to the last program that began before it", () => {

@@ -2,6 +2,7 @@
 /* Commands that should succeed, one builder a command. */
 #include "command.h"
 #include "items.h"
+#include "model.h"
 
 #include <kdbus.h>
 #include <string.h>
@@ -28,11 +29,13 @@ const struct command_row commands[CMD_COUNT] = {
 };
 
 #define BLOOM_BYTES	64
+/* What messages carry. */
+#define FDS_SENT	(KIND(OTHER) | KIND(MEMFD) | KIND(SEALED) | KIND(EPOLL))
 #define MSG_AT(_msg, _field)	((uint16_t)((_msg) + offsetof(struct kdbus_msg, _field)))
-static const char *const names[] = { "f.a", "f.a", "f.b", "fuzz.one", "fuzz.two", "fuzz.one.longer-name.x" };
-static const uint32_t pool_pages[] = { 1, 2, 16, 16, 64, 64, 256, 1024 };
+static const uint32_t pool_pages[] = { 1, 16, 64, 64, 256, 256, 256, 1024 };
 static const uint32_t payload_sizes[] = { 0, 1, 7, 8, 8, 64, 64, 100, 100, 1000, 4095, 4096, 4097, 20000, 65536,
 	300000 };
+static const uint32_t small_sizes[] = { 0, 1, 7, 8, 8, 64, 64, 100, 1000, 4097 };
 
 static uint64_t attach_flags(struct rng *rng)
 {
@@ -43,10 +46,11 @@ static uint64_t attach_flags(struct rng *rng)
 
 static void policy_items(struct call *call, struct rng *rng, unsigned int most_names)
 {
-	unsigned int n = rng_below(rng, most_names + 1);
+	unsigned int n = rng_below(rng, most_names + 1), first = rng_below(rng, MODEL_NAMES + 1);
 
-	while (n--) {
-		item_string(call, KDBUS_ITEM_NAME, rng_one_in(rng, 5) ? "fuzz.*" : RNG_PICK(rng, names));
+	for (unsigned int i = first; i < first + n; i++) {
+		item_string(call, KDBUS_ITEM_NAME, i % (MODEL_NAMES + 1) == MODEL_NAMES ? "fuzz.*" :
+			    model_names[i % (MODEL_NAMES + 1)]);
 		for (unsigned int k = rng_below(rng, 4); k; k--) {
 			uint64_t access[3] = { 1 + rng_below(rng, 3), rng_below(rng, 3), rng_one_in(rng, 2) ? 1000 :
 				rng_below(rng, 2) };
@@ -77,7 +81,7 @@ static void build_hello(struct call *call, struct rng *rng, const struct model *
 	set64(call, offsetof(struct kdbus_cmd_hello, attach_flags_recv), attach_flags(rng));
 	set64(call, offsetof(struct kdbus_cmd_hello, pool_size), 4096ULL * RNG_PICK(rng, pool_pages));
 	if (flags & (KDBUS_HELLO_ACTIVATOR | KDBUS_HELLO_POLICY_HOLDER))
-		item_string(call, KDBUS_ITEM_NAME, RNG_PICK(rng, names));
+		item_string(call, KDBUS_ITEM_NAME, RNG_PICK(rng, model_names));
 	if (flags & KDBUS_HELLO_POLICY_HOLDER || rng_one_in(rng, 8)) {
 		uint64_t access[3] = { 1 + rng_below(rng, 3), rng_below(rng, 3), rng_below(rng, 2) };
 
@@ -99,17 +103,18 @@ static void build_hello(struct call *call, struct rng *rng, const struct model *
 		item_string(call, KDBUS_ITEM_CONN_DESCRIPTION, "a fuzzed connection");
 }
 
-static void payload_items(struct call *call, struct rng *rng, const struct model *model)
+static void payload_items(struct call *call, struct rng *rng, const struct model *model, bool fds_too)
 {
 	static const uint8_t odd_zones[] = { ZONE_HELD, ZONE_HELD, ZONE_NONE, ZONE_SHARED, ZONE_SHARED, ZONE_RACE,
 		ZONE_KERNEL, ZONE_HOLE };
 	unsigned int vecs = rng_one_in(rng, 12) ? rng_below(rng, 20) : rng_below(rng, 4);
-	unsigned int memfds = rng_one_in(rng, 4) && model_has(model, KIND(MEMFD)) ? 1 + rng_below(rng, 2) : 0;
-	bool odd = rng_one_in(rng, 4);
+	unsigned int memfds = rng_one_in(rng, 4) && model_has(model, KIND(SEALED) | KIND(MEMFD)) ?
+		1 + rng_below(rng, 2) : 0;
+	bool odd = rng_one_in(rng, model->mild ? 16 : 4);
 	uint16_t at;
 
 	while (vecs--) {
-		uint64_t vec[2] = { RNG_PICK(rng, payload_sizes), 0 };
+		uint64_t vec[2] = { rng_one_in(rng, 4) ? RNG_PICK(rng, payload_sizes) : RNG_PICK(rng, small_sizes), 0 };
 		uint8_t zone = odd && rng_one_in(rng, 2) ? RNG_PICK(rng, odd_zones) : ZONE_PLAIN;
 
 		at = call->bytes;
@@ -127,19 +132,30 @@ static void payload_items(struct call *call, struct rng *rng, const struct model
 		at = call->bytes;
 		item_words(call, KDBUS_ITEM_PAYLOAD_MEMFD, 3, memfd);
 		put_patch(call, (uint16_t)(at + 32), PATCH_FD, model_find(model, rng, rng_one_in(rng, 8) ? KINDS_ANY :
-									  KIND(MEMFD)), 0);
+									  KIND(SEALED)), 0);
 	}
-	if (rng_one_in(rng, 4) && model_has(model, KIND(OTHER) | KIND(MEMFD) | KIND(EPOLL))) {
+	if (fds_too && rng_one_in(rng, 4) && model_has(model, FDS_SENT)) {
 		unsigned int fds = rng_one_in(rng, 8) ? 1 + rng_below(rng, 18) : 1 + rng_below(rng, 3);
 
 		at = item_begin(call, KDBUS_ITEM_FDS);
 		while (fds--) {
-			put_patch(call, call->bytes, PATCH_FD, model_find(model, rng, rng_one_in(rng, 5) ? KINDS_ANY :
-									  KIND(OTHER) | KIND(MEMFD) | KIND(EPOLL)), 0);
+			put_patch(call, call->bytes, PATCH_FD, model_find(model, rng, rng_one_in(rng, 12) ? KINDS_ANY :
+									  FDS_SENT), 0);
 			put_number(call, 0, 4);
 		}
 		item_end(call, at);
 	}
+}
+
+/* A name that somebody has, if there is one. */
+static const char *owned_name(struct rng *rng, const struct model *model)
+{
+	unsigned int start = rng_below(rng, MODEL_NAMES);
+
+	for (unsigned int i = 0; i < MODEL_NAMES; i++)
+		if (model_owner(model, (start + i) % MODEL_NAMES) < SLOTS)
+			return model_names[(start + i) % MODEL_NAMES];
+	return model_names[start];
 }
 
 static void build_send(struct call *call, struct rng *rng, const struct model *model)
@@ -177,14 +193,14 @@ static void build_send(struct call *call, struct rng *rng, const struct model *m
 			  (uint8_t)call->arg[0], 0);
 		break;
 	case 2: /* to the owner of a name */
-		item_string(call, KDBUS_ITEM_DST_NAME, RNG_PICK(rng, names));
+		item_string(call, KDBUS_ITEM_DST_NAME, owned_name(rng, model));
 		if (rng_one_in(rng, 3))
 			flags |= KDBUS_MSG_NO_AUTO_START;
 		break;
 	case 3:
 		flags |= KDBUS_MSG_SIGNAL;
 		put_patch(call, MSG_AT(msg, dst_id), PATCH_ID, peer, 0);
-		if (rng_one_in(rng, 2))
+		if (!rng_one_in(rng, 10))
 			item_bloom(call, KDBUS_ITEM_BLOOM_FILTER, rng, BLOOM_BYTES, true);
 		break;
 	default:
@@ -193,11 +209,11 @@ static void build_send(struct call *call, struct rng *rng, const struct model *m
 	if (!(flags & KDBUS_MSG_SIGNAL) && rng_one_in(rng, 3)) {
 		flags |= KDBUS_MSG_EXPECT_REPLY;
 		put_patch(call, MSG_AT(msg, timeout_ns), PATCH_TIME, 0,
-			  (int32_t)rng_below(rng, 40000));
-		if (rng_one_in(rng, 2))
+			  (int32_t)rng_below(rng, rng_one_in(rng, 2) ? 40000 : 2000000));
+		if (rng_one_in(rng, 4))
 			set64(call, offsetof(struct kdbus_cmd_send, flags), KDBUS_SEND_SYNC_REPLY);
 	}
-	payload_items(call, rng, model);
+	payload_items(call, rng, model, !(flags & KDBUS_MSG_SIGNAL) || rng_one_in(rng, 20));
 	set64(call, MSG_AT(msg, flags), flags);
 	set64(call, msg, (uint64_t)(call->bytes - msg));
 }
@@ -213,7 +229,7 @@ static void match_items(struct call *call, struct rng *rng, const struct model *
 			item_bloom(call, KDBUS_ITEM_BLOOM_MASK, rng, BLOOM_BYTES * (1 + rng_below(rng, 2)), false);
 			break;
 		case 1:
-			item_string(call, KDBUS_ITEM_NAME, RNG_PICK(rng, names));
+			item_string(call, KDBUS_ITEM_NAME, RNG_PICK(rng, model_names));
 			break;
 		case 2:
 			at = call->bytes;
@@ -229,7 +245,7 @@ static void match_items(struct call *call, struct rng *rng, const struct model *
 			for (int i = 0; i < 4; i++)
 				put_number(call, change[i], 8);
 			if (rng_one_in(rng, 2)) {
-				const char *name = RNG_PICK(rng, names);
+				const char *name = RNG_PICK(rng, model_names);
 
 				put_bytes(call, name, strlen(name) + 1);
 			}
@@ -238,11 +254,48 @@ static void match_items(struct call *call, struct rng *rng, const struct model *
 	}
 }
 
+/* Each kind of connection may change something else. */
+static void build_update(struct call *call, struct rng *rng, const struct model *model)
+{
+	uint8_t kind = model->kind[call->arg[0] % SLOTS];
+	uint64_t flags = attach_flags(rng);
+
+	if (kind == SLOT_HOLDER || rng_one_in(rng, 20))
+		policy_items(call, rng, 1);
+	if (kind != SLOT_HOLDER && kind != SLOT_ACTIVATOR && rng_one_in(rng, 2))
+		item_words(call, KDBUS_ITEM_ATTACH_FLAGS_SEND, 1, &flags);
+	if (kind != SLOT_HOLDER && rng_one_in(rng, 2))
+		item_words(call, KDBUS_ITEM_ATTACH_FLAGS_RECV, 1, &flags);
+}
+
+/* A name of this connection, or its place in the queue. */
+static const char *own_name(struct rng *rng, const struct model *model, uint8_t slot)
+{
+	unsigned int start = rng_below(rng, MODEL_NAMES);
+
+	for (unsigned int i = 0; i < MODEL_NAMES; i++)
+		if (model->has[HAS_NAMES][slot] >> (start + i) % MODEL_NAMES & 1)
+			return model_names[(start + i) % MODEL_NAMES];
+	return model_names[start];
+}
+
+static uint64_t own_cookie(struct rng *rng, const struct model *model, uint8_t slot)
+{
+	uint64_t start = rng_below(rng, 4);
+
+	for (uint64_t i = 0; i < 4; i++)
+		if (model->has[HAS_MATCHES][slot] >> (start + i) % 4 & 1)
+			return (start + i) % 4;
+	return start;
+}
+
 /* Everything of the command but its size. */
 static void build_body(struct call *call, enum command command, struct rng *rng, const struct model *model)
 {
-	const uint64_t bloom[2] = { rng_one_in(rng, 10) ? 8u << rng_below(rng, 8) : BLOOM_BYTES, 1 + rng_below(rng,
+	const uint64_t bloom[2] = { rng_one_in(rng, 30) ? 8u << rng_below(rng, 8) : BLOOM_BYTES, 1 + rng_below(rng,
 													       3) };
+	static const uint8_t recv_flags[] = { 0, 0, 0, 0, KDBUS_RECV_PEEK, KDBUS_RECV_DROP, KDBUS_RECV_USE_PRIORITY };
+	uint8_t slot = (uint8_t)(call->arg[0] % SLOTS);
 	uint64_t flags;
 
 	switch (command) {
@@ -250,7 +303,7 @@ static void build_body(struct call *call, enum command command, struct rng *rng,
 		set64(call, 8, rng_below(rng, 4));
 		item_owned_name(call, KDBUS_ITEM_MAKE_NAME, model->uid, "f", model->buses ? rng_below(rng, 2) : 0);
 		item_words(call, KDBUS_ITEM_BLOOM_PARAMETER, 2, bloom);
-		if (rng_one_in(rng, 4)) {
+		if (rng_one_in(rng, 12)) {
 			flags = attach_flags(rng);
 			item_words(call, KDBUS_ITEM_ATTACH_FLAGS_SEND, 1, &flags);
 		}
@@ -266,12 +319,7 @@ static void build_body(struct call *call, enum command command, struct rng *rng,
 		build_hello(call, rng, model);
 		break;
 	case CMD_UPDATE:
-		flags = attach_flags(rng);
-		if (rng_one_in(rng, 2))
-			item_words(call, KDBUS_ITEM_ATTACH_FLAGS_SEND, 1, &flags);
-		if (rng_one_in(rng, 2))
-			item_words(call, KDBUS_ITEM_ATTACH_FLAGS_RECV, 1, &flags);
-		policy_items(call, rng, 1);
+		build_update(call, rng, model);
 		break;
 	case CMD_FREE:
 		put_patch(call, offsetof(struct kdbus_cmd_free, offset), PATCH_OFFSET, (uint8_t)call->arg[0],
@@ -280,7 +328,7 @@ static void build_body(struct call *call, enum command command, struct rng *rng,
 	case CMD_CONN_INFO:
 		set64(call, offsetof(struct kdbus_cmd_info, attach_flags), attach_flags(rng));
 		if (rng_one_in(rng, 3))
-			item_string(call, KDBUS_ITEM_NAME, RNG_PICK(rng, names));
+			item_string(call, KDBUS_ITEM_NAME, owned_name(rng, model));
 		else
 			put_patch(call, offsetof(struct kdbus_cmd_info, id), PATCH_ID, model_find(model, rng,
 												  KINDS_CONN), 0);
@@ -295,15 +343,15 @@ static void build_body(struct call *call, enum command command, struct rng *rng,
 		build_send(call, rng, model);
 		break;
 	case CMD_RECV:
-		set64(call, 8, rng_one_in(rng, 2) ? 0 : rng_below(rng, 8));
+		set64(call, 8, rng_one_in(rng, 8) ? rng_below(rng, 8) : RNG_PICK(rng, recv_flags));
 		set64(call, offsetof(struct kdbus_cmd_recv, priority), (uint64_t)((int64_t)rng_below(rng, 5) - 2));
 		break;
 	case CMD_NAME_ACQUIRE:
 		set64(call, 8, rng_below(rng, 8));
-		item_string(call, KDBUS_ITEM_NAME, RNG_PICK(rng, names));
+		item_string(call, KDBUS_ITEM_NAME, RNG_PICK(rng, model_names));
 		break;
 	case CMD_NAME_RELEASE:
-		item_string(call, KDBUS_ITEM_NAME, RNG_PICK(rng, names));
+		item_string(call, KDBUS_ITEM_NAME, own_name(rng, model, slot));
 		break;
 	case CMD_MATCH_ADD:
 		set64(call, 8, rng_below(rng, 2));
@@ -311,7 +359,7 @@ static void build_body(struct call *call, enum command command, struct rng *rng,
 		match_items(call, rng, model);
 		break;
 	case CMD_MATCH_REMOVE:
-		set64(call, offsetof(struct kdbus_cmd_match, cookie), rng_below(rng, 4));
+		set64(call, offsetof(struct kdbus_cmd_match, cookie), own_cookie(rng, model, slot));
 		break;
 	case CMD_BYEBYE:
 	case CMD_COUNT:

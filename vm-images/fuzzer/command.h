@@ -21,26 +21,7 @@ struct command_row {
 
 extern const struct command_row commands[CMD_COUNT];
 
-/* What the generator believes a slot to hold; programs may prove it wrong. */
-enum slot_kind {
-	SLOT_EMPTY, SLOT_CONTROL, SLOT_BUS_OWNER, SLOT_ENDPOINT, SLOT_EP_OWNER, SLOT_CONN, SLOT_ACTIVATOR, SLOT_HOLDER,
-	SLOT_MONITOR, SLOT_MEMFD, SLOT_SOCKET, SLOT_EPOLL, SLOT_RING, SLOT_OTHER,
-};
-
-struct model {
-	uint8_t kind[SLOTS];
-	uint8_t mapped[SLOTS];
-	uint32_t uid;
-	uint8_t buses;
-	/* commands are seldom broken: deep states want many good ones in a row */
-	bool mild;
-};
-
-bool model_has(const struct model *model, uint32_t kinds);
-uint8_t model_find(const struct model *model, struct rng *rng, uint32_t kinds);
-#define KIND(_name)	(1u << SLOT_ ## _name)
-#define KINDS_CONN	(KIND(CONN) | KIND(ACTIVATOR) | KIND(HOLDER) | KIND(MONITOR))
-#define KINDS_ANY	(~KIND(EMPTY))
+struct model;
 
 /* A command that should succeed on the handle in call->arg[0]. */
 void command_build(struct call *call, enum command command, struct rng *rng, const struct model *model);

@@ -286,6 +286,7 @@ long descriptor_execute(const struct call *call)
 		fd = atomic_exchange(&session.slot[call->arg[0] % SLOTS].fd, -1);
 		return result_of(close(fd));
 	case OP_DUP:
+		session.slot[call->arg[1] % SLOTS].id = session.slot[call->arg[0] % SLOTS].id;
 		return slot_keep(call->arg[1], dup(slot_fd(call->arg[0])));
 	case OP_MMAP:
 		return map_pool(call);

@@ -25,7 +25,7 @@
 /* A call that blocks is interrupted after this long. */
 #define TICK_NS		10000000L
 /* What other threads get to finish, in milliseconds; one that once did not gets no more until it moved. */
-#define JOIN_TURNS	8
+#define JOIN_TURNS	30
 
 struct session session;
 
@@ -96,15 +96,34 @@ static bool read_own(void *to, const uint8_t *from, size_t bytes)
 	return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)bytes;
 }
 
+/* Answers are given back in the opposite order. */
+static void learn_offset(struct slot *slot, uint64_t offset)
+{
+	memmove(slot->older + 1, slot->older, sizeof(slot->older) - sizeof(slot->older[0]));
+	slot->older[0] = slot->offset;
+	slot->offset = offset;
+}
+
+static void forget_offset(struct slot *slot)
+{
+	slot->offset = slot->older[0];
+	memmove(slot->older, slot->older + 1, sizeof(slot->older) - sizeof(slot->older[0]));
+}
+
 static void learn_message(struct slot *slot, uint64_t offset)
 {
 	struct kdbus_msg msg;
+	uint8_t *map;
 
-	slot->offset = offset;
-	if (!slot->map || offset > slot->map_bytes || !read_own(&msg, slot->map + offset, sizeof(msg)))
+	learn_offset(slot, offset);
+	map = mmap(NULL, 2 * PAGE, PROT_READ, MAP_SHARED, atomic_load(&slot->fd), (off_t)(offset & ~(PAGE - 1)));
+	if (map == MAP_FAILED)
 		return;
-	slot->cookie = msg.cookie;
-	slot->sender = msg.src_id;
+	if (read_own(&msg, map + offset % PAGE, sizeof(msg))) {
+		slot->cookie = msg.cookie;
+		slot->sender = msg.src_id;
+	}
+	munmap(map, 2 * PAGE);
 }
 
 static void learn(struct slot *slot, uint32_t command, const uint8_t *address)
@@ -122,14 +141,17 @@ static void learn(struct slot *slot, uint32_t command, const uint8_t *address)
 	switch (command) {
 	case CMD_HELLO:
 		slot->id = answer.hello.id;
-		slot->offset = answer.hello.offset;
+		learn_offset(slot, answer.hello.offset);
 		break;
 	case CMD_CONN_INFO:
 	case CMD_BUS_CREATOR_INFO:
-		slot->offset = answer.info.offset;
+		learn_offset(slot, answer.info.offset);
 		break;
 	case CMD_LIST:
-		slot->offset = answer.list.offset;
+		learn_offset(slot, answer.list.offset);
+		break;
+	case CMD_FREE:
+		forget_offset(slot);
 		break;
 	case CMD_SEND:
 		if (answer.send.reply.msg_size)

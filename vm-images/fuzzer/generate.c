@@ -36,112 +36,26 @@ static const uint32_t command_kinds[CMD_COUNT] = {
 	[CMD_NAME_RELEASE] = KIND(CONN), [CMD_MATCH_ADD] = KIND(CONN), [CMD_MATCH_REMOVE] = KIND(CONN),
 };
 
-static const uint8_t path_bytes[] = "control";
-
-bool model_has(const struct model *model, uint32_t kinds)
-{
-	for (int i = 0; i < SLOTS; i++)
-		if (kinds >> model->kind[i] & 1)
-			return true;
-	return false;
-}
-
-uint8_t model_find(const struct model *model, struct rng *rng, uint32_t kinds)
-{
-	uint8_t start = (uint8_t)rng_below(rng, SLOTS);
-
-	for (uint8_t i = 0; i < SLOTS; i++) {
-		uint8_t slot = (uint8_t)((start + i) % SLOTS);
-
-		if (kinds >> model->kind[slot] & 1)
-			return slot;
-	}
-	return start;
-}
-
 static uint8_t empty_slot(const struct model *model, struct rng *rng)
 {
-	return model_find(model, rng, rng_one_in(rng, 12) ? KINDS_ANY : KIND(EMPTY));
+	return model_find(model, rng, rng_one_in(rng, model->mild ? 50 : 12) ? KINDS_ANY : KIND(EMPTY));
 }
 
-static enum slot_kind hello_kind(const struct call *call)
+/* Where two descriptors can be kept side by side. */
+static uint8_t empty_pair(const struct model *model, struct rng *rng)
 {
-	uint64_t flags;
+	for (int tries = 0; tries < 8; tries++) {
+		uint8_t slot = empty_slot(model, rng);
 
-	if (call->bytes < sizeof(struct kdbus_cmd_hello))
-		return SLOT_CONN;
-	memcpy(&flags, call->data + offsetof(struct kdbus_cmd_hello, flags), sizeof(flags));
-	return flags & KDBUS_HELLO_ACTIVATOR ? SLOT_ACTIVATOR :
-	       flags & KDBUS_HELLO_POLICY_HOLDER ? SLOT_HOLDER :
-	       flags & KDBUS_HELLO_MONITOR ? SLOT_MONITOR : SLOT_CONN;
-}
-
-static void model_ioctl(struct model *model, const struct call *call, uint8_t slot)
-{
-	switch (call->arg[1]) {
-	case CMD_BUS_MAKE:
-		if (model->kind[slot] == SLOT_CONTROL)
-			model->kind[slot] = SLOT_BUS_OWNER;
-		model->buses++;
-		break;
-	case CMD_ENDPOINT_MAKE:
-		if (model->kind[slot] == SLOT_ENDPOINT)
-			model->kind[slot] = SLOT_EP_OWNER;
-		break;
-	case CMD_HELLO:
-		if (model->kind[slot] == SLOT_ENDPOINT)
-			model->kind[slot] = (uint8_t)hello_kind(call);
-		break;
+		if (model->kind[(slot + 1) % SLOTS] == SLOT_EMPTY)
+			return slot;
 	}
-}
-
-/* What a call leaves behind when it succeeds. */
-static void model_apply(struct model *model, const struct call *call)
-{
-	static const uint8_t made[FD_KIND_COUNT] = {
-		[FD_MEMFD] = SLOT_MEMFD, [FD_MEMFD_SEALED] = SLOT_MEMFD, [FD_SOCKET] = SLOT_SOCKET,
-		[FD_EPOLL] = SLOT_EPOLL, [FD_URING] = SLOT_RING,
-	};
-	uint8_t slot = (uint8_t)(call->arg[0] % SLOTS);
-	bool control;
-
-	switch (call->op) {
-	case OP_OPEN:
-		control = call->bytes == sizeof(path_bytes) && memcmp(call->data, path_bytes, sizeof(path_bytes)) == 0;
-		model->kind[slot] = control ? SLOT_CONTROL : SLOT_ENDPOINT;
-		break;
-	case OP_IOCTL:
-		model_ioctl(model, call, slot);
-		break;
-	case OP_CLOSE:
-		model->kind[slot] = SLOT_EMPTY;
-		break;
-	case OP_DUP:
-		model->kind[call->arg[1] % SLOTS] = model->kind[slot];
-		break;
-	case OP_MMAP:
-		model->mapped[slot] = 1;
-		break;
-	case OP_MAKEFD:
-		if (call->arg[1] < FD_KIND_COUNT)
-			model->kind[slot] = made[call->arg[1]] ? made[call->arg[1]] : SLOT_OTHER;
-		if (call->arg[1] == FD_SOCKET || call->arg[1] == FD_PIPE)
-			model->kind[(slot + 1) % SLOTS] = call->arg[1] == FD_SOCKET ? SLOT_SOCKET : SLOT_OTHER;
-		break;
-	}
+	return empty_slot(model, rng);
 }
 
 static uint32_t uid_of(uint8_t sandbox)
 {
 	return sandbox == SANDBOX_USER ? 1000 : 0;
-}
-
-void model_fill(struct model *model, const struct program *program, uint16_t calls)
-{
-	memset(model, 0, sizeof(*model));
-	model->uid = uid_of(program->sandbox);
-	for (uint16_t i = 0; i < calls && i < program->calls; i++)
-		model_apply(model, &program->call[i]);
 }
 
 static void put_path(struct call *call, struct rng *rng, const struct model *model, bool control)
@@ -151,8 +65,8 @@ static void put_path(struct call *call, struct rng *rng, const struct model *mod
 
 	call->bytes = 0;
 	if (control || rng_one_in(rng, 6)) {
-		memcpy(call->data, path_bytes, sizeof(path_bytes));
-		call->bytes = sizeof(path_bytes);
+		memcpy(call->data, model_control, sizeof(model_control));
+		call->bytes = sizeof(model_control);
 		return;
 	}
 	for (const char *c = model->uid ? "1000-f" : "0-f"; *c; c++)
@@ -165,6 +79,35 @@ static void put_path(struct call *call, struct rng *rng, const struct model *mod
 	put_number(call, 0, 1);
 }
 
+/* Commands that take something, what it is, and the command that makes it. */
+static const struct {
+	uint8_t command;
+	uint8_t thing;
+	uint8_t instead;
+} takers[] = {
+	{ CMD_RECV, HAS_MESSAGES, CMD_SEND }, { CMD_FREE, HAS_SLICES, CMD_LIST },
+	{ CMD_NAME_RELEASE, HAS_NAMES, CMD_NAME_ACQUIRE }, { CMD_MATCH_REMOVE, HAS_MATCHES, CMD_MATCH_ADD },
+};
+
+/* A slot for the command; the command may change into one that has a chance. */
+static uint8_t slot_for(unsigned int *command, struct rng *rng, const struct model *model)
+{
+	if (rng_one_in(rng, model->mild ? 40 : 12))
+		return model_find(model, rng, KINDS_ANY);
+	for (size_t i = 0; i < ARRAY_SIZE(takers); i++) {
+		uint8_t slot;
+
+		if (takers[i].command != *command || rng_one_in(rng, 10))
+			continue;
+		slot = model_find_having(model, rng, (enum thing)takers[i].thing, command_kinds[*command]);
+		if (slot < SLOTS)
+			return slot;
+		*command = takers[i].instead;
+		break;
+	}
+	return model_find(model, rng, command_kinds[*command]);
+}
+
 static void ioctl_generate(struct call *call, struct rng *rng, const struct model *model)
 {
 	uint32_t total = 0, at;
@@ -175,10 +118,10 @@ static void ioctl_generate(struct call *call, struct rng *rng, const struct mode
 	at = rng_below(rng, total);
 	while (at >= command_weights[command])
 		at -= command_weights[command++];
-	if (!rng_one_in(rng, 8) && !model_has(model, command_kinds[command]))
+	if (!rng_one_in(rng, model->mild ? 40 : 8) && !model_has(model, command_kinds[command]))
 		command = model_has(model, KIND(CONN)) ? CMD_SEND : model_has(model, KIND(ENDPOINT)) ? CMD_HELLO :
 			command;
-	call->arg[0] = model_find(model, rng, rng_one_in(rng, 25) ? KINDS_ANY : command_kinds[command]);
+	call->arg[0] = slot_for(&command, rng, model);
 	command_build(call, (enum command)command, rng, model);
 	if (rng_one_in(rng, model->mild ? 20 : 3))
 		command_spoil(call, rng);
@@ -204,12 +147,19 @@ static void other_generate(struct call *call, struct rng *rng, const struct mode
 	case OP_DUP:
 		call->arg[1] = empty_slot(model, rng);
 		break;
+	case OP_CLOSE: /* with the bus everything ends */
+		if (model->mild && !rng_one_in(rng, 8))
+			call->arg[0] = model_find(model, rng, KINDS_ANY & ~(KIND(BUS_OWNER) | KIND(EP_OWNER)));
+		break;
+	case OP_PROC:
+		call->arg[2] = empty_slot(model, rng);
+		break;
 	case OP_MMAP:
 	case OP_TOUCH:
 		call->arg[0] = model_find(model, rng, rng_one_in(rng, 10) ? KINDS_ANY : KINDS_CONN);
 		break;
 	case OP_MAKEFD:
-		call->arg[0] = empty_slot(model, rng);
+		call->arg[0] = empty_pair(model, rng);
 		call->arg[1] = rng_below(rng, FD_KIND_COUNT);
 		break;
 	case OP_SCM:
@@ -225,7 +175,7 @@ static void other_generate(struct call *call, struct rng *rng, const struct mode
 		call->arg[1] = model_find(model, rng, KINDS_ANY);
 		break;
 	case OP_MEMFD:
-		call->arg[0] = model_find(model, rng, KIND(MEMFD));
+		call->arg[0] = model_find(model, rng, KIND(MEMFD) | KIND(SEALED));
 		call->arg[2] = rng_below(rng, 20000);
 		break;
 	case OP_NODE:
@@ -238,6 +188,18 @@ static void other_generate(struct call *call, struct rng *rng, const struct mode
 		call->arg[0] = rng_below(rng, MAX_CALLS);
 		break;
 	}
+}
+
+/* What a call is done on should be there: other threads run when they like. */
+static bool wants_join(const struct call *call, const struct model *model)
+{
+	if (model->thread[call->arg[0] % SLOTS] != call->thread)
+		return true;
+	for (int i = 0; i < call->patches; i++)
+		if (call->patch[i].kind >= PATCH_FD && call->patch[i].kind != PATCH_TIME &&
+		    model->thread[call->patch[i].slot % SLOTS] != call->thread)
+			return true;
+	return false;
 }
 
 void call_generate(struct call *call, struct rng *rng, const struct model *model)
@@ -258,7 +220,7 @@ void call_generate(struct call *call, struct rng *rng, const struct model *model
 		other_generate(call, rng, model);
 	if (rng_one_in(rng, 3))
 		call->thread = (uint8_t)(1 + rng_below(rng, THREADS - 1));
-	if (rng_one_in(rng, 8))
+	if (rng_one_in(rng, 8) || (model->mild && !rng_one_in(rng, 5) && wants_join(call, model)))
 		call->flags |= CALL_JOIN;
 	if (rng_one_in(rng, 25))
 		call->flags |= rng_one_in(rng, 2) ? CALL_TWICE : CALL_REPEAT;
@@ -272,6 +234,22 @@ static struct call *append(struct program *program)
 
 	memset(call, 0, offsetof(struct call, patch));
 	return call;
+}
+
+/* A connection without anything special about it. */
+static void hello_plain(struct call *call)
+{
+	const uint64_t flags = KDBUS_HELLO_ACCEPT_FD, pool = 256 << 12;
+	const uint64_t size = sizeof(struct kdbus_cmd_hello), all = _KDBUS_ATTACH_ALL;
+
+	call->bytes = sizeof(struct kdbus_cmd_hello);
+	call->patches = 0;
+	memset(call->data, 0, call->bytes);
+	memcpy(call->data, &size, 8);
+	memcpy(call->data + offsetof(struct kdbus_cmd_hello, attach_flags_send), &all, 8);
+	memcpy(call->data + offsetof(struct kdbus_cmd_hello, attach_flags_recv), &all, 8);
+	memcpy(call->data + offsetof(struct kdbus_cmd_hello, flags), &flags, 8);
+	memcpy(call->data + offsetof(struct kdbus_cmd_hello, pool_size), &pool, 8);
 }
 
 /* A bus, a second file of its endpoint for each connection, and some descriptors to send. */
@@ -303,6 +281,8 @@ static void prologue(struct program *program, struct rng *rng, struct model *mod
 			command_build(call, CMD_ENDPOINT_MAKE, rng, model);
 		else
 			command_build(call, CMD_HELLO, rng, model);
+		if (i == 0) /* one at least can send */
+			hello_plain(call);
 		model_apply(model, call);
 	}
 	for (unsigned int i = rng_below(rng, 3); i; i--) {

@@ -3,6 +3,7 @@
 #define BUSLAB_FUZZ_GENERATE_H
 
 #include "command.h"
+#include "model.h"
 #include "program.h"
 #include "random.h"
 
@@ -20,6 +21,5 @@ void program_generate(struct program *program, uint64_t seed, uint64_t index, co
 void call_generate(struct call *call, struct rng *rng, const struct model *model);
 /* Changes a program in one to four places. */
 void program_mutate(struct program *program, struct rng *rng, const struct corpus *corpus);
-void model_fill(struct model *model, const struct program *program, uint16_t calls);
 
 #endif

@@ -276,6 +276,7 @@ void program_mutate(struct program *program, struct rng *rng, const struct corpu
 		case 4:
 		case 5:
 			model_fill(&model, program, at);
+			model.mild = rng_one_in(rng, 2);
 			if (insert_call(program, at))
 				call_generate(&program->call[at], rng, &model);
 			break;

@@ -33,6 +33,7 @@ struct slot {
 	atomic_int fd;
 	uint64_t id;
 	uint64_t offset;
+	uint64_t older[7];
 	uint64_t cookie;
 	uint64_t sender;
 	uint8_t *map;

@@ -82,7 +82,7 @@ export const fuzz = new Command("fuzz")
 
 async function contextOf({ built, template, accel, runId, dir, progress, signal }: OneTarget): Promise<FuzzContext> {
   const { binary } = await buildFuzzer(built.target.arch, { progress, logDir: dir, signal });
-  return { template, runId, dir, limits: new Limits(accel.slowdown), connectAgent, binary, signal };
+  return { template, runId, target: built.target.id, dir, limits: new Limits(accel.slowdown), connectAgent, binary, signal };
 }
 
 async function list(json: boolean): Promise<void> {
