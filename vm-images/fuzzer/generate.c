@@ -65,8 +65,8 @@ static void put_path(struct call *call, struct rng *rng, const struct model *mod
 
 	call->bytes = 0;
 	if (control || rng_one_in(rng, 6)) {
-		memcpy(call->data, model_control, sizeof(model_control));
-		call->bytes = sizeof(model_control);
+		memcpy(call->data, MODEL_CONTROL, sizeof(MODEL_CONTROL));
+		call->bytes = sizeof(MODEL_CONTROL);
 		return;
 	}
 	for (const char *c = model->uid ? "1000-f" : "0-f"; *c; c++)

@@ -6,7 +6,6 @@
 #include <string.h>
 
 const char *const model_names[MODEL_NAMES] = { "f.a", "f.b", "fuzz.one", "fuzz.two", "fuzz.one.longer-name.x" };
-const char model_control[8] = "control";
 
 bool model_has(const struct model *model, uint32_t kinds)
 {
@@ -202,7 +201,7 @@ void model_apply(struct model *model, const struct call *call)
 	model->thread[slot] = call->thread;
 	switch (call->op) {
 	case OP_OPEN:
-		control = call->bytes == sizeof(model_control) && memcmp(call->data, model_control, call->bytes) == 0;
+		control = call->bytes == sizeof(MODEL_CONTROL) && memcmp(call->data, MODEL_CONTROL, call->bytes) == 0;
 		forget(model, slot, control ? SLOT_CONTROL : SLOT_ENDPOINT);
 		break;
 	case OP_IOCTL:

@@ -29,7 +29,7 @@ struct model {
 
 #define MODEL_NAMES	5
 extern const char *const model_names[MODEL_NAMES];
-extern const char model_control[8];
+#define MODEL_CONTROL "control"
 
 #define KIND(_name)	(1u << SLOT_ ## _name)
 #define KINDS_CONN	(KIND(CONN) | KIND(ACTIVATOR) | KIND(HOLDER) | KIND(MONITOR))
