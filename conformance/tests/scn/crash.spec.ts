@@ -111,9 +111,11 @@ test("SCN-023 the death of the bus's owner ends every connection and call", cove
   await expectErrno(root.open(bus.directory, 0), "ENOENT");
 });
 
-test("SCN-024 10000 connections that send and are killed leave nothing behind", covers("SCN-024"), async ({ bus, root, agent }) => {
+test("SCN-024 connections that send and are killed leave nothing behind, by thousands", covers("SCN-024"), async ({ bus, root, agent, machine }) => {
   test.slow(); // ten thousand processes
-  const [ROUNDS, CYCLES] = [20, 500];
+  // Under checkers a life costs twenty times as much, and their own records drown the slab: kmemleak is the judge of memory there.
+  const checkers = machine.facts["checkers"] !== undefined;
+  const [ROUNDS, CYCLES] = checkers ? [20, 25] : [20, 500];
   const receiver = await bus.connect();
   const { write } = await root.pipe();
   const number = async (file: string, pattern: RegExp): Promise<number> => Number(pattern.exec(await agent.readText(file))?.[1] ?? NaN);
@@ -162,6 +164,7 @@ test("SCN-024 10000 connections that send and are killed leave nothing behind", 
 
   expect(counts, "every connection came to be and sent its message").toEqual(Array.from({ length: ROUNDS }, () => CYCLES));
   expect(after.files - before.files, "open files more").toBeLessThan(64);
+  if (checkers) return;
   expect(after.slabKiB - before.slabKiB, "KiB of slab more; 9500 leaks of 512 bytes are 4750").toBeLessThan(3000);
   expect(before.availableKiB - after.availableKiB, "KiB less available; 9500 leaked pages are 38000").toBeLessThan(20_000);
 });
