@@ -12,14 +12,14 @@ const words = (...numbers: number[]): Buffer => Buffer.from(new Uint32Array(numb
 /** A counter file with one function of two counters. */
 const counted = (first: number, second: number): Buffer => Buffer.concat([words(0x67636461, 1, 2, 3), words(0x01000000, 12, 7, 8, 9), words(0x01a10000, 16, first, 0, second, 0)]);
 
-/** A guest whose two objects have these counters. */
-function guest(counters: readonly (readonly [number, number])[], asked: string[][] = []): GuestAgent {
-  const agent: Pick<GuestAgent, "exec" | "readFile"> = {
-    exec: (argv) => {
-      asked.push([...argv]);
-      return Promise.resolve({ exitCode: 0, stdout: "", stderr: "" });
+/** A guest whose two objects have these counters, asked for in the order of their names. */
+function guest(counters: readonly (readonly [number, number])[], asked: string[] = []): GuestAgent {
+  const agent: Pick<GuestAgent, "readFile"> = {
+    readFile: (path) => {
+      asked.push(path);
+      const [first, second] = counters[path.endsWith("/a.gcda") ? 0 : 1] ?? [0, 0];
+      return Promise.resolve(counted(first, second));
     },
-    readFile: () => Promise.resolve(Buffer.concat(counters.map(([first, second]) => counted(first, second)))),
   };
   return agent as GuestAgent;
 }
@@ -30,10 +30,10 @@ test("counters are added up by area, without what every clone begins with; that 
   const notes = join(dir, "notes");
   mkdirSync(notes);
   for (const name of ["b.gcno", "a.gcno", "a.c"]) writeFileSync(join(notes, name), "");
-  const asked: string[][] = [];
+  const asked: string[] = [];
   const limits = new Limits();
   const collector = await LineCollector.start({ target: "x/y/none/cov", label: "fixtures/module", notes, guestDir: "/build/module" }, guest([[5, 0], [1, 1]], asked), limits);
-  assert.deepEqual(asked[0]?.slice(-2), ["/sys/kernel/debug/gcov/build/module/a.gcda", "/sys/kernel/debug/gcov/build/module/b.gcda"]);
+  assert.deepEqual(asked, ["/sys/kernel/debug/gcov/build/module/a.gcda", "/sys/kernel/debug/gcov/build/module/b.gcda"]);
 
   const take = (id: string, counters: readonly (readonly [number, number])[]): Promise<unknown> => collector.probe.take({ target: "t", test: id, agent: guest(counters), limits, evidenceDir: dir });
   await take("msg/a.spec.ts:one", [[7, 0], [1, 1]]);
@@ -53,9 +53,12 @@ test("counters are added up by area, without what every clone begins with; that 
   assert.equal(readFileSync(join(folder, "msg", "a.gcda")).length, 60);
 });
 
-test("a guest that cannot read its counters is an error, not a module without lines", async () => {
-  const agent = { ...guest([]), exec: () => Promise.resolve({ exitCode: 1, stdout: "", stderr: "cat: /sys/kernel/debug/gcov/x: No such file or directory\n" }) };
-  const start = LineCollector.start({ target: "t", label: "m", notes: join(import.meta.dirname), guestDir: "/x" }, agent, new Limits());
+test("a guest whose counters are none is an error, not a module without lines", async (t) => {
+  const notes = mkdtempSync(join(tmpdir(), "buslab-collector-"));
+  t.after(() => rmSync(notes, { recursive: true, force: true }));
+  writeFileSync(join(notes, "a.gcno"), "");
+  const agent = { readFile: () => Promise.resolve(Buffer.from("nothing")) } as Partial<GuestAgent> as GuestAgent;
+  const start = LineCollector.start({ target: "t", label: "m", notes, guestDir: "/x" }, agent, new Limits());
 
-  await assert.rejects(start, /counters cannot be read: cat: .*No such file/);
+  await assert.rejects(start, /line counters of the module are damaged/);
 });

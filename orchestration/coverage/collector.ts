@@ -1,12 +1,11 @@
 import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Limits } from "../base/deadline.ts";
-import { SuiteError } from "../base/errors.ts";
 import { writeJson } from "../base/json-file.ts";
 import { areaOfTest } from "../plan/test-id.ts";
 import type { GuestAgent } from "../vm/guest-agent.ts";
 import type { ReleaseProbe } from "../vm/probe.ts";
-import { addCounters, splitCounters } from "./counters.ts";
+import { addCounters, checkCounters } from "./counters.ts";
 import { COLLECTION_SCHEMA, LOADING, type Collection } from "./collection.ts";
 
 export interface CollectorOptions {
@@ -18,8 +17,7 @@ export interface CollectorOptions {
   readonly guestDir: string;
 }
 
-type Agent = Pick<GuestAgent, "exec" | "readFile">;
-const IN_GUEST = "/run/buslab-gcov";
+type Agent = Pick<GuestAgent, "readFile">;
 const READ_MS = 2_000;
 
 /**
@@ -86,11 +84,13 @@ export class LineCollector {
   }
 }
 
-/** All counters in two requests: the files of debugfs have no size, so the guest's own cat reads them. */
+/** One request a file: a program that read them all would cost more than most tests. */
 async function readCounters(guestDir: string, names: readonly string[], agent: Agent, limits: Limits): Promise<Map<string, Uint8Array>> {
-  const limit = { timeoutMs: limits.ms(READ_MS) };
-  const paths = names.map((name) => `/sys/kernel/debug/gcov${guestDir}/${name}`);
-  const read = await agent.exec(["sh", "-c", `cat "$@" > ${IN_GUEST}`, "sh", ...paths], limit);
-  if (read.exitCode !== 0) throw new SuiteError("GUEST_REFUSED", `the module's line counters cannot be read: ${read.stderr.split("\n")[0] ?? ""}`);
-  return splitCounters(await agent.readFile(IN_GUEST, limit), names);
+  const counters = new Map<string, Uint8Array>();
+  for (const name of names) {
+    const bytes = await agent.readFile(`/sys/kernel/debug/gcov${guestDir}/${name}`, { timeoutMs: limits.ms(READ_MS) });
+    checkCounters(bytes);
+    counters.set(name, bytes);
+  }
+  return counters;
 }

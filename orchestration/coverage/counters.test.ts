@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { exec } from "../base/exec.ts";
-import { addCounters, splitCounters } from "./counters.ts";
+import { addCounters, checkCounters } from "./counters.ts";
 import { countLines } from "./lines.ts";
 
 const SOURCE = "int twice(int n)\n{\n\tif (n > 2)\n\t\treturn 0;\n\treturn 2 * n;\n}\n";
@@ -53,14 +53,12 @@ test("counters of two runs added are the lines of both, and taken away again tho
   assert.deepEqual(Buffer.from(sum), Buffer.from(many));
 });
 
-test("files read in one piece are taken apart, and a piece missing is told", async (t) => {
-  const { few, many } = await twoRuns(t);
-  const bulk = Buffer.concat([few, many]);
-  const parts = splitCounters(bulk, ["a.gcda", "b.gcda"]);
-  assert.deepEqual([...parts].map(([name, bytes]) => [name, Buffer.from(bytes)]), [["a.gcda", few], ["b.gcda", many]]);
-  assert.throws(() => splitCounters(bulk, ["a.gcda"]), /2 counter files came, 1 were asked for/);
-  assert.throws(() => splitCounters(bulk.subarray(0, bulk.length - 4), ["a.gcda", "b.gcda"]), /cut off/);
-  assert.throws(() => splitCounters(Buffer.from("cat: no such file"), ["a.gcda"]), /no counter file begins at byte 0/);
+test("what is no whole counter file is told", async (t) => {
+  const { few } = await twoRuns(t);
+  checkCounters(few);
+  assert.throws(() => checkCounters(few.subarray(0, few.length - 4)), /cut off/);
+  assert.throws(() => checkCounters(Buffer.concat([few, few])), /unknown kind/);
+  assert.throws(() => checkCounters(Buffer.from("no such file or folder")), /does not begin as one/);
   const other = Uint8Array.from(few);
   other[8] = (other[8] ?? 0) ^ 1; // the stamp
   assert.throws(() => addCounters(Uint8Array.from(few), other), /another build/);

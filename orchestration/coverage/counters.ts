@@ -12,15 +12,13 @@ const TAG_FUNCTION = 0x01000000;
 const TAG_FIRST_COUNTER = 0x01a10000;
 const COUNTER_KINDS = 8;
 
-/** Takes apart what `cat` made of several counter files. @throws GUEST_PROTOCOL when it is not so many whole files */
-export function splitCounters(bulk: Uint8Array, names: readonly string[]): Map<string, Uint8Array> {
-  const starts: number[] = [];
-  for (let at = 0; at < bulk.length; ) {
-    starts.push(at);
-    at = endOfFile(bulk, at);
-  }
-  if (starts.length !== names.length) throw damaged(`${starts.length} counter files came, ${names.length} were asked for`);
-  return new Map(names.map((name, index) => [name, bulk.slice(starts[index], starts[index + 1] ?? bulk.length)]));
+/** @throws GUEST_PROTOCOL when the bytes are not one whole counter file */
+export function checkCounters(bytes: Uint8Array): void {
+  const view = viewOf(bytes);
+  if (bytes.length < HEADER_BYTES || view.getUint32(0, true) !== MAGIC) throw damaged("a counter file does not begin as one");
+  let at = HEADER_BYTES;
+  while (at + 8 <= bytes.length) at = nextRecord(view, at);
+  if (at !== bytes.length) throw damaged("a counter file is cut off");
 }
 
 /** Adds the counters of one file to those of another of the same object; `times` -1 takes them away. @throws GUEST_PROTOCOL when they are of different objects */
@@ -31,15 +29,6 @@ export function addCounters(sum: Uint8Array, more: Uint8Array, times: 1 | -1 = 1
   for (const { start, end } of counterRecords(from)) {
     for (let at = start; at < end; at += 8) to.setBigUint64(at, to.getBigUint64(at, true) + BigInt(times) * from.getBigUint64(at, true), true);
   }
-}
-
-function endOfFile(bulk: Uint8Array, start: number): number {
-  const view = viewOf(bulk);
-  if (start + HEADER_BYTES > bulk.length || view.getUint32(start, true) !== MAGIC) throw damaged(`no counter file begins at byte ${start}`);
-  let at = start + HEADER_BYTES;
-  while (at + 8 <= bulk.length && view.getUint32(at, true) !== MAGIC) at = nextRecord(view, at);
-  if (at > bulk.length) throw damaged("the last counter file is cut off");
-  return at;
 }
 
 function* counterRecords(view: DataView): Generator<{ readonly start: number; readonly end: number }> {
