@@ -228,6 +228,6 @@ test("MSG-083 threads and processes that share a handle get each message once", 
   const accepted = (results[0] as (typeof results)[number]).all(sends[0] as (typeof sends)[number]).flatMap(({ errno }, index) => (errno === null ? [BigInt(index + 1)] : []));
   const got = taken.flatMap((loop, index) => loop.messages(results[index + 1] as (typeof results)[number]).map((message) => message.header.cookie));
   const rest = (await receiver.recvAll()).map((message) => message.header.cookie);
-  expect(got.length, "messages taken by the threads").toBeGreaterThan(100);
+  expect(got.length, "messages taken by the threads; how many is up to the scheduler").toBeGreaterThan(0);
   expect([...got, ...rest].sort((a, b) => Number(a - b))).toEqual(accepted);
 });
