@@ -21,6 +21,7 @@ export { address, KERNEL_ADDRESS, memory, UNMAPPED, type Memory } from "./memory
 export type { Destination, MessageOptions } from "./message-options.ts";
 export { auditRecords, context, inDomain, inProfile, keepAllRecords, loadAppArmor, loadTomoyo, needs, needsSelinux, needsSmack, policy, securityModule, smackRule, withSmackLabel } from "./lsm.ts";
 export { attached, attachFlag, attachFlags, ATTACH_PROCESS, BASIC_METADATA, forkOf, hasAudit, helloOn, METADATA, PROCESS_METADATA, securityLabel, sorted, taskStatus, VISIBLE_METADATA, visibleHere, type MetadataKind, type TaskStatus } from "./metadata.ts";
+export { initialModuleMask, MODULE_MASK, setModuleMask } from "./module-mask.ts";
 export { SEALS, type Pending, type Process } from "./process.ts";
 export { Addr, Buf, Program, Reg, type Call, type Read } from "../../orchestration/guest/program.ts";
 export { acquireMany, cookies, entries, heard, idRules, nameRules, ownerOf, tryAcquire, tryRelease, watch, type ListEntry, type Note } from "./registry.ts";
