@@ -4,8 +4,8 @@ test("FD-022 a memfd range behind the end of the file gives EBADF", covers("FD-0
   const [sender, receiver] = [await bus.connect(), await bus.connect()];
   const memfd = await root.memfd("x".repeat(100));
 
-  for (const [start, size] of [[0, 101], [95, 10], [100, 1], [101, 1], [1, 100], [0xffff_ffff_ffff_fff8n, 16]] as const) {
-    await expectErrno(sender.send(receiver, { items: [item.memfd(memfd, start, size)] }), "EBADF", ...(start === 0xffff_ffff_ffff_fff8n ? (["EINVAL"] as const) : []));
+  for (const [start, size] of [[0, 101], [95, 10], [100, 1], [101, 1], [1, 100]] as const) {
+    await expectErrno(sender.send(receiver, { items: [item.memfd(memfd, start, size)] }), "EBADF");
   }
   await expectErrno(receiver.recv(), "EAGAIN");
 
