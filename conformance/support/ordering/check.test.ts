@@ -54,7 +54,7 @@ const CASES: readonly Case[] = [
   (() => {
     const sends = (history: History): void => {
       history.thread("a").send(A, C, 1).send(A, B, 2);
-      history.thread("b").receive({ header: { src_id: 1n, cookie: 2n } } as never).send(B, C, 1);
+      history.thread("b").receive({ header: { src_id: 1n, cookie: 2n } }).send(B, C, 1);
     };
     return { promise: 3, what: "a consequence overtakes its cause", size: 6, broken: story(sends, view(C, ["2/1", "1/1"]), view(B, ["1/2"])), kept: story(sends, view(C, ["1/1", "2/1"]), view(B, ["1/2"])) };
   })(),

@@ -82,7 +82,7 @@ function* findings(facts: Facts): Generator<Finding> {
   for (const [index, view] of facts.story.views.entries()) {
     yield* arrivals(facts, view, index);
     yield* order(facts, view, index);
-    yield* owners(facts, view, index);
+    if (view.monitor !== true) yield* owners(facts, view, index);
   }
   yield* losses(facts);
   yield* numbers(facts);
@@ -103,7 +103,7 @@ function* arrivals(facts: Facts, view: View, index: number): Generator<Finding> 
     if (entry?.do !== "send") {
       if (id.includes("/")) yield { promise: 4, detail: `${id} came to ${view.receiver}, and nobody sent it`, steps: [], seen: [here] };
     } else if (!entry.accepted) yield { promise: 4, detail: `${id} came to ${view.receiver} although its SEND failed`, steps: [sent as At], seen: [here] };
-    else if (typeof entry.to !== "string" && "receiver" in entry.to && entry.to.receiver !== view.receiver) yield { promise: 4, detail: `${id} came to ${view.receiver} and was sent to ${entry.to.receiver}`, steps: [sent as At], seen: [here] };
+    else if (view.monitor !== true && typeof entry.to !== "string" && "receiver" in entry.to && entry.to.receiver !== view.receiver) yield { promise: 4, detail: `${id} came to ${view.receiver} and was sent to ${entry.to.receiver}`, steps: [sent as At], seen: [here] };
   }
 }
 
@@ -273,7 +273,7 @@ function cut(story: Story, { steps, seen, missingIn = [] }: Pick<Finding, "steps
   const views = story.views.flatMap((view, index): View[] => {
     const kept = view.seen.filter((_, at) => seen.some((where) => where.view === index && where.at === at));
     const missing = missingIn.includes(index);
-    return kept.length === 0 && !missing ? [] : [{ receiver: view.receiver, complete: missing, seen: kept }];
+    return kept.length === 0 && !missing ? [] : [{ ...view, complete: missing, seen: kept }];
   });
   return { logs, views };
 }

@@ -25,6 +25,8 @@ export interface View {
   readonly receiver: bigint;
   /** True if everything was taken that had been queued, so that what is missing is lost. */
   readonly complete: boolean;
+  /** A monitor gets copies of what goes to others. */
+  readonly monitor?: boolean;
   readonly seen: readonly Seen[];
 }
 
@@ -58,14 +60,14 @@ export class History implements Story {
   }
 
   /** Everything that a connection received, in the order in which RECV without flags returned it. */
-  view(receiver: Endpoint, messages: readonly Message[], options: { readonly complete?: boolean } = {}): this {
+  view(receiver: Endpoint, messages: readonly Message[], options: { readonly complete?: boolean; readonly monitor?: boolean } = {}): this {
     const counts = new Map<string, number>();
     const seen = messages.map((message): Seen => {
       const stamp = message.metadata.timestamp;
       const id = message.notification === undefined ? messageId(message.header.src_id, message.header.cookie) : this.numbered(announcement(message), counts);
       return { id, ...(stamp === undefined ? {} : { seqnum: stamp.seqnum, monotonicNs: stamp.monotonic_ns }) };
     });
-    this.views.push({ receiver: receiver.id, complete: options.complete ?? true, seen });
+    this.views.push({ receiver: receiver.id, complete: options.complete ?? true, monitor: options.monitor ?? false, seen });
     return this;
   }
 
@@ -96,7 +98,7 @@ class LogWriter implements Log {
     return this;
   }
 
-  receive(message: Pick<Message, "header">): this {
+  receive(message: { readonly header: Pick<Message["header"], "src_id" | "cookie"> }): this {
     this.steps.push({ do: "receive", id: messageId(message.header.src_id, message.header.cookie) });
     return this;
   }
