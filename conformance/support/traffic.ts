@@ -8,6 +8,7 @@ import { address, memory, type Memory } from "./memory.ts";
 import type { Destination, MessageOptions } from "./message-options.ts";
 import type { Process } from "./process.ts";
 import { Script, ScriptResult } from "./script.ts";
+import { ToldScript } from "./told-script.ts";
 
 /** A SEND as a step of a script. `command` and `message` are the memories used, to count up, to load or to send again. */
 export interface SendStep {
@@ -82,12 +83,12 @@ export function takeLoop(script: Script, from: Connection, turns: number): TakeL
 /** Runs scripts at the same time, each on a thread of its own. @param place of the arena where they wait for each other; not used before by this test */
 export async function together(place: number, parts: readonly { readonly process: Process; readonly build: (script: Script) => void }[]): Promise<ScriptResult[]> {
   const started = parts.map(({ process, build }) => {
-    const script = new Script();
+    const script = new ToldScript();
     script.program.barrier(script.program.arena(place), parts.length);
     build(script);
-    return process.peer.start(script.program);
+    return { process, script, result: process.peer.start(script.program).result };
   });
-  return Promise.all(started.map(async ({ result }) => new ScriptResult(await result)));
+  return Promise.all(started.map(async ({ process, script, result }) => process.told(script, new ScriptResult(await result))));
 }
 
 /** Lets everybody talk to a connection: it acquires a name that a policy holder opened to the world. */
