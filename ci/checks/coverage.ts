@@ -13,7 +13,7 @@ export const coverage: Check = {
     const problems: string[] = [];
     let examined = 0;
     for (const generation of GENERATIONS) {
-      const tested = new Set<string>(tests.filter((test) => test.generations.length === 0 || (test.generations as readonly string[]).includes(generation)).flatMap((test) => test.requirements));
+      const tested = new Set<string>(tests.filter((test) => test.generations.length === 0 || test.generations.includes(generation)).flatMap((test) => test.requirements));
       for (const row of REQUIREMENTS.filter((each) => each.level === "must" && holdsFor(each, generation))) {
         examined += 1;
         if (row.untestable === undefined && !tested.has(row.id)) problems.push(`${row.id} holds for ${generation} and no test shows it there; write one, or mark it \`untestable\` with the reason`);

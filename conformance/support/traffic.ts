@@ -81,7 +81,7 @@ export function takeLoop(script: Script, from: Connection, turns: number): TakeL
 }
 
 /** Runs scripts at the same time, each on a thread of its own. @param place of the arena where they wait for each other; not used before by this test */
-export async function together(place: number, parts: readonly { readonly process: Process; readonly build: (script: Script) => void }[]): Promise<ScriptResult[]> {
+export async function together(place: number, parts: readonly { readonly process: Process; readonly build: (script: ToldScript) => void }[]): Promise<ScriptResult[]> {
   const started = parts.map(({ process, build }) => {
     const script = new ToldScript();
     script.program.barrier(script.program.arena(place), parts.length);

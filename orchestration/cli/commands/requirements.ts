@@ -68,5 +68,5 @@ function musts(chosen: readonly CataloguedRequirement[], tests: readonly ListedT
 }
 
 function runsFor(test: ListedTest, generation: Generation): boolean {
-  return test.generations.length === 0 || (test.generations as readonly string[]).includes(generation);
+  return test.generations.length === 0 || test.generations.includes(generation);
 }
