@@ -26,7 +26,7 @@ export { SEALS, type Pending, type Process } from "./process.ts";
 export { Addr, Buf, Program, Reg, type Call, type Read } from "../../orchestration/guest/program.ts";
 export { acquireMany, cookies, entries, heard, idRules, nameRules, ownerOf, tryAcquire, tryRelease, watch, type ListEntry, type Note } from "./registry.ts";
 export { MAP, PROT, resultOf, ScriptResult, type Arg, type CallResult, type SyscallName } from "./script.ts";
-export { callInVain, deadlineFromHere, eventfd, MESSAGE_AT, openToWorld, pageBeforeHole, pipeProbe, prepareSend, readableAt, takeLoop, textVec, together, writeMemory, type PipeProbe } from "./traffic.ts";
+export { callInVain, deadlineFromHere, eventfd, inTime, MESSAGE_AT, openToWorld, pageBeforeHole, pipeProbe, prepareSend, readableAt, takeLoop, textVec, together, untilBehind, writeMemory, type PipeProbe } from "./traffic.ts";
 export { ToldScript as Script } from "./told-script.ts";
 export { Transcript } from "./transcript.ts";
 export { expectOrdered } from "./ordering/check.ts";

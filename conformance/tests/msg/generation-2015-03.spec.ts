@@ -1,6 +1,6 @@
 import { abi, address, callInVain, covers, decodeStruct, encodeCommand, encodeMessage, eventfd, expect, expectErrno, expectResult, item, memory, payloadText, readableAt, test, type Encoded, type Item } from "../../support/index.ts";
 
-const LATER = 60_000;
+const LATER = 600_000;
 const BLOOM_SIZE = 4096;
 
 /** A unicast signal of 8192 bytes: header 64, filter 4120, name 40, and 124 VECs of 32. */

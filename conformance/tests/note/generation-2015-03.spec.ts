@@ -5,7 +5,7 @@ const { ALLOW_REPLACEMENT, REPLACE_EXISTING, QUEUE, ACTIVATOR } = abi.NAME;
 /** REPLY_DEAD and REPLY_TIMEOUT of one client. */
 async function replies(bus: Bus, client: Connection): Promise<Received[]> {
   const [dying, silent] = [await bus.connect(), await bus.connect()];
-  await client.send(dying, { cookie: 11, expectReplyMs: 60_000 });
+  await client.send(dying, { cookie: 11, expectReplyMs: 600_000 });
   await dying.close();
   const dead = await client.recvWithin(5000);
   await client.send(silent, { cookie: 12, flags: abi.MSG.EXPECT_REPLY, timeoutNs: 1n });

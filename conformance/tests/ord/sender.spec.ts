@@ -11,11 +11,11 @@ test("ORD-001 one sender's messages of every kind come in the order sent", cover
   const bloom = { filter: sender.bloomOnes() };
   for (let batch = 0; batch < 4; batch++) {
     // the receiver's requests that the sender answers within its stream
-    await receiver.flood(sender, TURNS, { cookie: 1000, flags: abi.MSG.EXPECT_REPLY, timeoutNs: await receiver.process.deadlineNs(100_000) });
+    await receiver.flood(sender, TURNS, { cookie: 1000, flags: abi.MSG.EXPECT_REPLY, timeoutNs: await receiver.process.deadlineNs(600_000) });
     const kinds = [
       await prepareSend(sender, receiver, { cookie: 1, payload: "one-way" }),
       await prepareSend(sender, receiver, { cookie: 2, bloom }),
-      await prepareSend(sender, receiver, { cookie: 3, expectReplyMs: 100_000 }),
+      await prepareSend(sender, receiver, { cookie: 3, expectReplyMs: 600_000 }),
       await prepareSend(sender, "broadcast", { cookie: 4, bloom }),
       await prepareSend(sender, receiver, { cookie: 5, cookieReply: 1000, payload: "x".repeat(700) }),
       await prepareSend(sender, receiver, { cookie: 6 }),

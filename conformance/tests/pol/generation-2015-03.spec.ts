@@ -1,6 +1,6 @@
 import { abi, covers, expect, expectErrno, helloOn, readableAt, test } from "../../support/index.ts";
 
-const LATER = 60_000;
+const LATER = 600_000;
 
 test("POL-034 a reply needs an open request and nothing else", covers("POL-034"), async ({ bus, spawn }) => {
   const client = await bus.connect();
