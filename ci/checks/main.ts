@@ -1,6 +1,7 @@
 import { nowMs } from "../../orchestration/base/deadline.ts";
 import { abiDrift } from "./abi-drift.ts";
 import type { Check } from "./check.ts";
+import { coverage } from "./coverage.ts";
 import { cStyle } from "./c-style.ts";
 import { errorsDoc } from "./errors-doc.ts";
 import { layers } from "./layers.ts";
@@ -10,7 +11,7 @@ import { titles } from "./titles.ts";
 import { tree } from "./tree.ts";
 
 /** `npm run check`: all that can be known without a machine. Prints a line a check and a closing count. */
-const CHECKS: readonly Check[] = [types, lint, layers, titles, errorsDoc, cStyle, tree, abiDrift, mutants];
+const CHECKS: readonly Check[] = [types, lint, layers, titles, coverage, errorsDoc, cStyle, tree, abiDrift, mutants];
 
 const results = await Promise.all(
   CHECKS.map(async (check) => {

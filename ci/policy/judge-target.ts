@@ -181,13 +181,23 @@ function generationOf(plan: Plan, records: readonly RunRecord[]): GenerationFind
   const detected = value?.detected === "2015-03" || value?.detected === "2015-08" || value?.detected === "unknown" ? value.detected : null;
   const signs = Object.fromEntries(Object.entries((value?.signs ?? {}) as Record<string, unknown>).map(([name, sign]) => [name, String(sign)]));
   const found = detected === "unknown" ? null : detected;
-  const shown = Object.entries(signs).map(([name, sign]) => `${name}: ${sign}`).join(", ");
   return {
     used: plan.generation === "auto" ? found : plan.generation,
     detected,
     signs,
-    mixed: detected === "unknown" ? `the subject mixes both generations or shows neither (${shown})` : null,
+    mixed: detected === "unknown" ? mixing(signs) : null,
   };
+}
+
+/** What each sign looks at. */
+const SIGNS: Readonly<Record<string, string>> = { A: "items that BUS_MAKE negotiates", B: "MATCH_ADD with a DST_ID item" };
+
+/** In which place the subject is of which generation. */
+function mixing(signs: Readonly<Record<string, string>>): string {
+  const known = (sign: string): boolean => sign === "2015-03" || sign === "2015-08";
+  const shown = Object.entries(signs).map(([name, sign]) => `${name}, ${SIGNS[name] ?? "a sign"}: ${sign}`).join("; ");
+  const all = Object.values(signs);
+  return all.length > 1 && all.every(known) ? `the subject mixes both generations (${shown})` : `the subject shows no generation (${shown})`;
 }
 
 function gapsOf(target: string, counts: Counts, begin: RecordOf<"target-begin"> | undefined, end: RecordOf<"target-end"> | undefined, generation: GenerationFinding): string[] {

@@ -224,6 +224,9 @@ test("mixed generations are a violation, named; without the fact the verdict is 
   const mixed = { detected: "unknown", signs: { A: "2015-03", B: "2015-08" } };
   const verdict = verdictOf({ [A]: { generation: mixed } }, { plan: planOf([A], { generation: "2015-08" }) });
   assert.deepEqual([short(verdict), verdict.targets[0]?.violations.map((violation) => violation.kind)], [["violated", 1], ["generation"]]);
+  assert.match(verdict.reasons.join("\n"), /mixes both generations \(A, items that BUS_MAKE negotiates: 2015-03; B, MATCH_ADD with a DST_ID item: 2015-08\)/);
+  const none = verdictOf({ [A]: { generation: { detected: "unknown", signs: { A: "2015-03", B: "no sign, MATCH_ADD with DST_ID fails with EPERM" } } } }, { plan: planOf([A], { generation: "2015-08" }) });
+  assert.match(none.reasons.join("\n"), /shows no generation \(.*fails with EPERM\)/);
   const error = { code: "GENERATION_UNKNOWN", blame: "subject" as const, message: "signs disagree", details: "" };
   assert.deepEqual(short(verdictOf({ [A]: { generation: mixed, tests: { [T1]: "none", [T2]: "none", [T3]: "none", [C1]: "none", [C2]: "none" }, target: { ended: "failed", error } } })), ["violated", 1]);
   assert.deepEqual(short(verdictOf({ [A]: { generation: null } })), ["undecided", 3]);

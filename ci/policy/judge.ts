@@ -121,6 +121,7 @@ function scopeOf(plan: Plan, generations: readonly ("2015-03" | "2015-08" | null
   const without = [...new Set(spoken.flatMap((generation) => plan.mustWithoutTest[generation]))].sort();
   const musts = plan.requirements.filter((row) => row.level === "must" && (row.generations === undefined || spoken.some((generation) => row.generations?.includes(generation))));
   const mustWithTest = musts.filter((row) => row.tests.planned > 0).length;
+  const marked = musts.filter((row) => row.untestable !== undefined).map((row) => row.id);
   const complete = plan.selection.everything && without.length === 0;
   const what = plan.selection.everything ? "the whole suite" : `a selection (${describeSelection(plan.selection)})`;
   return {
@@ -128,7 +129,7 @@ function scopeOf(plan: Plan, generations: readonly ("2015-03" | "2015-08" | null
     must: musts.length,
     mustWithTest,
     mustWithoutTest: without,
-    statement: `This verdict speaks for ${what}: ${mustWithTest} of ${musts.length} must requirements in scope have a planned test${without.length > 0 ? `, ${without.length} of the catalogue have no test at all` : ""}.`,
+    statement: `This verdict speaks for ${what}: ${mustWithTest} of ${musts.length} must requirements in scope have a planned test${without.length > 0 ? `, ${without.length} of the catalogue have no test at all` : ""}${marked.length > 0 ? `, ${marked.length} cannot be tested from user space (${marked.join(", ")})` : ""}.`,
   };
 }
 

@@ -60,7 +60,7 @@ export class Connection extends Handle {
 
   /** Starts a synchronous call and returns when its thread sleeps in the kernel (or has ended). */
   async startCall(to: Destination, options: MessageOptions & { readonly keep?: boolean } = {}): Promise<Pending<Received>> {
-    const deadline = options.timeoutNs === undefined ? { expectReplyMs: options.expectReplyMs ?? 10_000 } : { flags: abi.MSG.EXPECT_REPLY | (options.flags ?? 0n) };
+    const deadline = options.timeoutNs === undefined ? { expectReplyMs: options.expectReplyMs ?? 30_000 } : { flags: abi.MSG.EXPECT_REPLY | (options.flags ?? 0n) };
     const { command, message } = await this.encodeSend(to, { ...options, ...deadline, sendFlags: abi.SEND.SYNC_REPLY | (options.sendFlags ?? 0n) });
     const script = new Script();
     const target = memory(pointAt(command, message));

@@ -9,6 +9,7 @@ import { describeCommand } from "./describe.ts";
 import { BusError } from "./errno.ts";
 import { isMemory, memory, type Memory } from "./memory.ts";
 import { describeArg, resultOf, Script, ScriptResult, type Arg, type CallResult, type SyscallName } from "./script.ts";
+import { ToldScript } from "./told-script.ts";
 import type { Transcript } from "./transcript.ts";
 
 /** What a script is still doing on a thread of its own. */
@@ -64,15 +65,21 @@ export class Process {
 
   /** Runs the steps in one round trip, on the main thread. @throws ProgramFailure if a step of the program itself fails */
   async run(script: Script): Promise<ScriptResult> {
-    return new ScriptResult(await this.peer.run(script.program));
+    return this.told(script, new ScriptResult(await this.peer.run(script.program)));
   }
 
   /** Starts the steps on a thread of their own and returns when that thread sleeps in a system call, or has ended. */
   async start(script: Script): Promise<Pending<ScriptResult>> {
     const started = this.peer.start(script.program);
-    const pending = new Pending(started, started.result.then((result) => new ScriptResult(result)));
+    const pending = new Pending(started, started.result.then((result) => this.told(script, new ScriptResult(result))));
     await Promise.race([started.blocked().catch(() => undefined), pending.done.catch(() => undefined)]);
     return pending;
+  }
+
+  /** The result, after the steps that a test wrote went to the transcript. */
+  told(script: Script, result: ScriptResult): ScriptResult {
+    if (script instanceof ToldScript) for (const { what, result: seen } of script.tell(result)) this.note(what, seen);
+    return result;
   }
 
   /** One system call; failures are results. A {@link Memory} as argument stands for its address. */

@@ -93,6 +93,11 @@ export class Script {
     this.loops--;
   }
 
+  /** True while the body of a loop is being built. */
+  protected get looping(): boolean {
+    return this.loops > 0;
+  }
+
   /** The address of a memory, for the methods of `program`. */
   place(memory: Memory): Addr {
     const known = this.placed.get(memory);

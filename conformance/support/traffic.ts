@@ -8,6 +8,7 @@ import { address, memory, type Memory } from "./memory.ts";
 import type { Destination, MessageOptions } from "./message-options.ts";
 import type { Process } from "./process.ts";
 import { Script, ScriptResult } from "./script.ts";
+import { ToldScript } from "./told-script.ts";
 
 /** A SEND as a step of a script. `command` and `message` are the memories used, to count up, to load or to send again. */
 export interface SendStep {
@@ -30,6 +31,50 @@ export async function prepareSend(from: Connection, to: Destination, options: Me
 export function deadlineFromHere(script: Script, message: Memory, ms: number): void {
   const { program } = script;
   program.store(script.place(message).plus(MESSAGE_AT.cookieReply), program.compute(program.clock(1), "+", ms * 1_000_000));
+}
+
+/**
+ * A synchronous call that nobody answers, until its deadline. On a busy host the deadline may be over before SEND begins, and
+ * then nothing is sent; so it is called again with more time until the request is there.
+ * @returns the error of the last call
+ */
+export async function callInVain(client: Connection, to: Connection, cookie: number): Promise<string | null> {
+  let errno: string | null = null;
+  for (const ms of [100, 500, 2_500, 12_500]) {
+    const send = await prepareSend(client, to, { cookie, flags: abi.MSG.EXPECT_REPLY, timeoutNs: 1n, sendFlags: abi.SEND.SYNC_REPLY });
+    const script = new Script();
+    deadlineFromHere(script, send.message, ms);
+    const { call } = send.step(script);
+    ({ errno } = (await (await client.process.start(script)).done).of(call));
+    client.process.note(`SEND SYNC_REPLY to id ${to.id}, cookie ${cookie}, with a deadline ${ms} ms from then`, errno ?? "0");
+    if (errno !== "ETIMEDOUT" || ((await to.poll()) & 0x1) !== 0) break;
+  }
+  return errno;
+}
+
+/**
+ * Does what must be over before a deadline; on a host that was too busy for it, again with more time. What `work` expects of
+ * the bus counts only if it was in time. It must use connections of its own.
+ */
+export async function inTime<T>(process: Process, work: (deadlineNs: bigint) => Promise<T>): Promise<T> {
+  const patience = [1_500, 6_000, 24_000];
+  for (const [attempt, ms] of patience.entries()) {
+    const deadline = await process.deadlineNs(ms);
+    const outcome = await work(deadline).then((value) => ({ value }), (error: unknown) => ({ error }));
+    const late = (await process.monotonicNs()) >= deadline;
+    if (late && attempt < patience.length - 1) {
+      process.note(`what had to be done before the deadline took more than ${ms} ms`, "again with more time");
+      continue;
+    }
+    if ("error" in outcome) throw outcome.error;
+    return outcome.value;
+  }
+  throw new RangeError("the last attempt returns or throws");
+}
+
+/** Milliseconds until a little behind a deadline. */
+export async function untilBehind(process: Process, deadlineNs: bigint): Promise<number> {
+  return Math.max(0, Number((deadlineNs - (await process.monotonicNs())) / 1_000_000n)) + 200;
 }
 
 /** Messages taken by a loop of a script; `messages` tells what they were. */
@@ -61,14 +106,14 @@ export function takeLoop(script: Script, from: Connection, turns: number): TakeL
 }
 
 /** Runs scripts at the same time, each on a thread of its own. @param place of the arena where they wait for each other; not used before by this test */
-export async function together(place: number, parts: readonly { readonly process: Process; readonly build: (script: Script) => void }[]): Promise<ScriptResult[]> {
+export async function together(place: number, parts: readonly { readonly process: Process; readonly build: (script: ToldScript) => void }[]): Promise<ScriptResult[]> {
   const started = parts.map(({ process, build }) => {
-    const script = new Script();
+    const script = new ToldScript();
     script.program.barrier(script.program.arena(place), parts.length);
     build(script);
-    return process.peer.start(script.program);
+    return { process, script, result: process.peer.start(script.program).result };
   });
-  return Promise.all(started.map(async ({ result }) => new ScriptResult(await result)));
+  return Promise.all(started.map(async ({ process, script, result }) => process.told(script, new ScriptResult(await result))));
 }
 
 /** Lets everybody talk to a connection: it acquires a name that a policy holder opened to the world. */

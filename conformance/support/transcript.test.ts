@@ -8,11 +8,13 @@ test("a failure is explained by requirement, operations, and what was seen", () 
   transcript.add({ who: "root", what: "RECV", result: "EAGAIN" });
   const text = explain({
     title: "MSG-001 a message arrives", file: "msg/unicast.spec.ts", target: "x86_64/debian-6.1/none/plain", requirements: ["MSG-001"],
-    errors: ["\u001b[31mRECV failed with EAGAIN\u001b[39m"], facts: { generation: "2015-08" }, transcript,
+    errors: ["\u001b[31mBusError: RECV failed with EAGAIN\u001b[39m"], facts: { generation: "2015-08" }, transcript,
   });
   assert.match(text, /MSG-001 \(must; source: kdbus\.message\(7\)\)\n    KDBUS_CMD_SEND of a plain unicast/);
   assert.match(text, /1 +\d+ ms {2}root {2}SEND to id 3, cookie 7\n +-> 0\n/);
-  assert.match(text, /Expected and seen\n {2}RECV failed with EAGAIN\n/);
+  assert.match(text, /In the specification: 30-message, and MSG-001 of its catalogue\n/);
+  assert.match(text, /Expected and seen\n {2}RECV\n {4}Expected: success\n {4}Received: EAGAIN\n/);
+  assert.ok(text.indexOf("Expected and seen") < text.indexOf("Done"), "what was expected comes before the long list");
   assert.match(text, /generation: 2015-08/);
 });
 

@@ -1,4 +1,4 @@
-import { requirement } from "../catalogue/index.ts";
+import { areaOf, requirement, type Area } from "../catalogue/index.ts";
 
 /** One bus operation as it was asked for and as it ended. */
 export interface Operation {
@@ -51,12 +51,19 @@ export interface Failure {
   readonly transcript: Transcript;
 }
 
+/** The document of the specification that an area's requirements are drawn from. */
+const DOCUMENTS: Readonly<Record<Area, string>> = {
+  abi: "10-abi", fs: "20-fs", bus: "21-bus", ep: "22-endpoint", conn: "23-connection", name: "24-names", pol: "25-policy", msg: "30-message", pool: "31-pool", fd: "32-fds",
+  meta: "33-metadata", ns: "34-namespaces", match: "35-match", note: "36-notifications", ord: "37-ordering", mon: "38-monitor-activator", lim: "39-limits", lsm: "40-lsm-audit", scn: "41-scenarios",
+}; // prettier-ignore
+
 /** The report of a failed test: what is required, what was done, what was expected and seen. */
 export function explain(failure: Failure): string {
   const required = failure.requirements.map((id) => {
     const row = requirement(id);
+    const document = DOCUMENTS[areaOf(row.id)];
     const generations = row.generations === undefined ? "" : `, generation ${row.generations.join(", ")}`;
-    return `  ${id} (${row.level}${generations}; source: ${row.source})\n    ${row.text}\n    How to verify: ${row.verify}`;
+    return `  ${id} (${row.level}${generations}; source: ${row.source})\n    ${row.text}\n    In the specification: ${document}, and ${row.id} of its catalogue\n    How to verify: ${row.verify}`;
   });
   const facts = Object.entries(failure.facts).map(([name, value]) => `  ${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`);
   const operations = failure.transcript.toString();
@@ -68,16 +75,21 @@ export function explain(failure: Failure): string {
     "Required",
     ...(required.length > 0 ? required : ["  (this test covers no requirement)"]),
     "",
+    "Expected and seen",
+    ...failure.errors.map((error) => `  ${inWords(stripColours(error)).replace(/\n/g, "\n  ")}`),
+    "",
     "Done (in the order in which it ended)",
     operations === "" ? "  (no bus operation)" : operations,
-    "",
-    "Expected and seen",
-    ...failure.errors.map((error) => `  ${stripColours(error).replace(/\n/g, "\n  ")}`),
     "",
     "Facts about the target",
     ...(facts.length > 0 ? facts : ["  (none known)"]),
     "",
   ].join("\n");
+}
+
+/** An operation that failed where the test needs it to work says only what was seen. */
+function inWords(error: string): string {
+  return error.replace(/^BusError: (.+) failed with (E[A-Z0-9]+)(?=\n|$)/, "$1\n  Expected: success\n  Received: $2");
 }
 
 export function stripColours(text: string): string {

@@ -111,14 +111,16 @@ export function makePlan(input: PlanInput): Plan {
   if (!tests.some((test) => test.canary === undefined)) throw new SuiteError("SELECTION_EMPTY", `no selected test holds for generation ${input.generation}`);
   if (!tests.some((test) => test.canary !== undefined)) throw new SuiteError("RUNNER_FAILED", "the suite has no canary, so no verdict could be trusted");
 
-  const inSuite = countByRequirement(suite);
   const inSuiteNow = countByRequirement(suite.filter((test) => plannedFor(test, input.generation)));
   const planned = countByRequirement(tests);
   const requirements = rows
     .filter((row) => inScope(row, input.selection, planned))
     .map((row): PlannedRequirement => ({ ...describe(row), tests: { planned: planned.get(row.id) ?? 0, suite: inSuiteNow.get(row.id) ?? 0 } }));
-  const without = (generation: Generation): string[] =>
-    rows.filter((row) => row.level === "must" && row.untestable === undefined && !inSuite.has(row.id) && holds(row.generations, generation)).map((row) => row.id);
+  // a common requirement whose tests are all of one generation has none in the other
+  const without = (generation: Generation): string[] => {
+    const inSuite = countByRequirement(suite.filter((test) => holds(test.generations, generation)));
+    return rows.filter((row) => row.level === "must" && row.untestable === undefined && !inSuite.has(row.id) && holds(row.generations, generation)).map((row) => row.id);
+  };
   const count = (level: Requirement["level"]): number => rows.filter((row) => row.level === level).length;
 
   return {

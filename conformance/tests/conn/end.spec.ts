@@ -86,7 +86,7 @@ test("CONN-069 the queue of a connection that ends is discarded", covers("CONN-0
 
 test("CONN-071 each open request gets one REPLY_DEAD, received or not", covers("CONN-071"), async ({ bus }) => {
   const [client, other, server] = [await bus.connect(), await bus.connect(), await bus.connect()];
-  const request = { expectReplyMs: 60_000 };
+  const request = { expectReplyMs: 600_000 };
   await client.send(server, { ...request, cookie: 11 });
   await other.send(server, { ...request, cookie: 21 });
   await client.send(server, { ...request, cookie: 12 });
@@ -106,7 +106,7 @@ test("CONN-071 each open request gets one REPLY_DEAD, received or not", covers("
 for (const received of [true, false]) {
   test(`CONN-072 a synchronous call whose request was ${received ? "received" : "still queued"} gives EPIPE when the peer ends`, covers("CONN-072"), async ({ bus }) => {
     const [client, server] = [await bus.connect(), await bus.connect()];
-    const call = await client.startCall(server, { expectReplyMs: 60_000 });
+    const call = await client.startCall(server, { expectReplyMs: 600_000 });
     if (received) await server.recv();
 
     await server.close();
@@ -121,7 +121,7 @@ test("CONN-073 a synchronous call of a connection that is disconnected gives ECO
   await server.acquire("test.name");
   await endpoint.update([item.name("test.name"), grant.world(abi.POLICY.TALK)]);
   const client = await endpoint.connect();
-  const call = await client.startCall("test.name", { expectReplyMs: 60_000 });
+  const call = await client.startCall("test.name", { expectReplyMs: 600_000 });
   await server.recv();
 
   await endpoint.close();

@@ -1,7 +1,7 @@
 import { abi, address, covers, decodeStruct, encodeCommand, expect, expectErrno, expectResult, item, memory, openToWorld, pageBeforeHole, prepareSend, readableAt, resultOf, Script, test, type Connection, type Process } from "../../support/index.ts";
 
 const MANY_FILES = [{ resource: 7, soft: 4096n, hard: 4096n }]; // RLIMIT_NOFILE
-const LATER = 100_000;
+const LATER = 600_000;
 const NAME_AT = 24 + 16;
 
 /** Requests of one connection to this many peers. */

@@ -51,7 +51,7 @@ for (const [damage, apply] of Object.entries(DAMAGES)) {
     const receiver = await bus.connect({ by: await spawn({ label: "receiver" }), attachRecv: attachFlags(["CMDLINE", "CREDS"]) });
     const sender = await bus.connect();
     await receiver.addMatch([item.id(sender.id)]);
-    await receiver.send(sender, { cookie: 77, expectReplyMs: 60_000 });
+    await receiver.send(sender, { cookie: 77, expectReplyMs: 600_000 });
     const request = await sender.recv();
     await apply(root);
 

@@ -77,7 +77,7 @@ test("MON-018 moved messages keep all they have and can be answered", covers("MO
   const [sender, owner] = [await bus.connect({ description: "asking" }), await bus.connect(masks)];
   const probe = await pipeProbe(root);
 
-  await sender.send("a.b", { cookie: 4711, priority: 5, payload: "with a pipe", fds: [probe.write], expectReplyMs: 60_000 });
+  await sender.send("a.b", { cookie: 4711, priority: 5, payload: "with a pipe", fds: [probe.write], expectReplyMs: 600_000 });
   await owner.acquire("a.b");
 
   const message = await owner.recv();
@@ -145,7 +145,7 @@ test("MON-021 what the new owner cannot take is lost there and counted", covers(
 test("MON-022 the sender of a request lost on the way is told", covers("MON-022"), async ({ bus }) => {
   await bus.connectActivator("a.b");
   const [client, caller, owner] = [await bus.connect(), await bus.connect(), await bus.connect({ pool: 4096 })];
-  const large = { payload: "x".repeat(8192), expectReplyMs: 60_000 };
+  const large = { payload: "x".repeat(8192), expectReplyMs: 600_000 };
   const { cookie } = await client.send("a.b", large);
   const call = await caller.startCall("a.b", large);
 
@@ -160,8 +160,8 @@ test("MON-023 the end of an activator that holds the name is told to all who wai
   const activator = await bus.connectActivator("a.b");
   const [client, caller, watcher] = [await bus.connect(), await bus.connect(), await bus.connect()];
   await watch(watcher, nameRules());
-  const { cookie } = await client.send("a.b", { expectReplyMs: 60_000 });
-  const call = await caller.startCall("a.b", { expectReplyMs: 60_000 });
+  const { cookie } = await client.send("a.b", { expectReplyMs: 600_000 });
+  const call = await caller.startCall("a.b", { expectReplyMs: 600_000 });
 
   await activator.close();
 
@@ -174,7 +174,7 @@ test("MON-023 the end of an activator that holds the name is told to all who wai
 test("MON-023 the end of a fallback activator leaves the implementer alone", covers("MON-023"), async ({ bus }) => {
   const activator = await bus.connectActivator("a.b");
   const [client, owner, watcher] = [await bus.connect(), await bus.connect(), await bus.connect()];
-  await client.send("a.b", { cookie: 11, expectReplyMs: 60_000 });
+  await client.send("a.b", { cookie: 11, expectReplyMs: 600_000 });
   await owner.acquire("a.b");
   await watch(watcher, nameRules());
 

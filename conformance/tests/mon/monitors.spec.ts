@@ -38,10 +38,10 @@ test("MON-003 a monitor sees every message once, in order", covers("MON-003"), a
   await client.send("a.b", { cookie: 2 });
   await client.broadcast({ cookie: 3 });
   await client.send(receiver, { cookie: 4, ...signal(client) });
-  await client.send(service, { cookie: 5, expectReplyMs: 60_000 });
+  await client.send(service, { cookie: 5, expectReplyMs: 600_000 });
   const requests = await service.recvAll();
   await service.reply(requests.at(-1) as (typeof requests)[number], { cookie: 6 });
-  const call = await client.startCall(service, { cookie: 7, expectReplyMs: 60_000 });
+  const call = await client.startCall(service, { cookie: 7, expectReplyMs: 600_000 });
   await service.reply(await service.recv(), { cookie: 8 });
   await call.done;
 
@@ -68,7 +68,7 @@ test("MON-004 a monitor hears every notification, also those for others", covers
   await other.acquire("a.b", abi.NAME.ALLOW_REPLACEMENT);
   await silent.acquire("a.b", abi.NAME.REPLACE_EXISTING);
   await silent.release("a.b");
-  await client.send(dying, { expectReplyMs: 60_000 });
+  await client.send(dying, { expectReplyMs: 600_000 });
   await dying.close();
   await client.send(silent, { expectReplyMs: 20 });
   await client.recvWithin(5000);
@@ -121,7 +121,7 @@ test("MON-007 the copy has the header and the payload of the original", covers("
   await monitor.recvAll();
   const memfd = await root.memfd("0123456789");
 
-  await sender.send(receiver, { cookie: 4711, priority: -9, dstName: "a.b", flags: abi.MSG.NO_AUTO_START, expectReplyMs: 60_000, payload: ["hello", { zeros: 5 }, " world"] });
+  await sender.send(receiver, { cookie: 4711, priority: -9, dstName: "a.b", flags: abi.MSG.NO_AUTO_START, expectReplyMs: 600_000, payload: ["hello", { zeros: 5 }, " world"] });
   await sender.send(receiver, { cookie: 4712, payload: ["x", item.memfd(memfd, 2, 5)] });
 
   for (let turn = 0; turn < 2; turn++) {
@@ -216,7 +216,7 @@ test("MON-012 a monitor changes nothing about requests and replies", covers("MON
   const [client, service] = [await bus.connect(), await bus.connect()];
   const monitor = await bus.connectMonitor();
 
-  const { cookie } = await client.send(service, { expectReplyMs: 60_000 });
+  const { cookie } = await client.send(service, { expectReplyMs: 600_000 });
   const copy = await monitor.recv();
   await expectErrno(monitor.reply(copy), "EOPNOTSUPP");
   const request = await service.recv();

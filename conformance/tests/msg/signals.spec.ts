@@ -10,7 +10,7 @@ for (const [to, id] of [["MSG-037 a broadcast", "MSG-037"], ["MSG-090 a signal t
     const destination = id === "MSG-037" ? "broadcast" : receiver;
     await sender.send(destination, { bloom, cookie: 1 });
 
-    await expectErrno(sender.send(destination, { bloom, cookie: 2, expectReplyMs: 60_000 }), "ENOTUNIQ");
+    await expectErrno(sender.send(destination, { bloom, cookie: 2, expectReplyMs: 600_000 }), "ENOTUNIQ");
 
     expect(await cookiesAt(receiver)).toEqual([1n]);
   });

@@ -143,7 +143,7 @@ test("NAME-037 a message beyond the sender's quota at the new owner is lost", co
 test("NAME-038 the new owner answers what was asked of the activator", covers("NAME-038"), async ({ bus }) => {
   await bus.connectActivator("a.b");
   const [client, owner] = [await bus.connect(), await bus.connect()];
-  const { cookie } = await client.send("a.b", { expectReplyMs: 60_000 });
+  const { cookie } = await client.send("a.b", { expectReplyMs: 600_000 });
 
   await owner.acquire("a.b");
   await owner.reply(await owner.recv(), { payload: "answer" });
@@ -155,7 +155,7 @@ test("NAME-038 the new owner answers what was asked of the activator", covers("N
 test("NAME-038 a synchronous call of the name is answered by the new owner", covers("NAME-038"), async ({ bus }) => {
   await bus.connectActivator("a.b");
   const [client, owner] = [await bus.connect(), await bus.connect()];
-  const call = await client.startCall("a.b", { expectReplyMs: 60_000 });
+  const call = await client.startCall("a.b", { expectReplyMs: 600_000 });
 
   await owner.acquire("a.b");
   await owner.reply(await owner.recv());

@@ -19,7 +19,7 @@ async function broadcasts(bus: Bus, watcher: Connection, name = "a.b"): Promise<
 /** REPLY_DEAD and REPLY_TIMEOUT for requests with the cookies 11 and 12. */
 async function replies(bus: Bus, client: Connection): Promise<Received[]> {
   const [dying, silent] = [await bus.connect(), await bus.connect()];
-  await client.send(dying, { cookie: 11, priority: -5, expectReplyMs: 60_000 });
+  await client.send(dying, { cookie: 11, priority: -5, expectReplyMs: 600_000 });
   await dying.close();
   const dead = await client.recvWithin(5000);
   await client.send(silent, { cookie: 12, priority: 7, expectReplyMs: 20 });

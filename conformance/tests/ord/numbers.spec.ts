@@ -1,4 +1,4 @@
-import { abi, covers, encodeCommand, expect, item, memory, MESSAGE_AT, prepareSend, Script, takeLoop, test, together, type Connection, type Message, type ScriptResult } from "../../support/index.ts";
+import { abi, covers, encodeCommand, expect, expectOrdered, History, item, memory, MESSAGE_AT, prepareSend, Script, takeLoop, test, together, type Connection, type Message, type ScriptResult } from "../../support/index.ts";
 
 type Step = ReturnType<Script["ioctl"]>;
 const stamps = (messages: readonly Message[], of: "seqnum" | "monotonic_ns"): bigint[] => messages.map(({ metadata }) => metadata.timestamp?.[of] ?? -1n);
@@ -8,7 +8,9 @@ for (const [id, field] of [["ORD-007", "seqnum"], ["ORD-009", "monotonic_ns"]] a
     const TURNS = 80;
     const [sender, first, second] = [await bus.connect(), await bus.connect({ attachRecv: abi.ATTACH.TIMESTAMP }), await bus.connect({ attachRecv: abi.ATTACH.TIMESTAMP })];
     await second.addMatch([item.id(sender.id)]);
-    const all: Message[] = [];
+    const seen: [Message[], Message[]] = [[], []];
+    const history = new History();
+    const log = history.thread("sender");
     for (let batch = 0; batch < 4; batch++) {
       const from = 1 + batch * TURNS * 3;
       const kinds = [
@@ -19,11 +21,14 @@ for (const [id, field] of [["ORD-007", "seqnum"], ["ORD-009", "monotonic_ns"]] a
       const script = new Script();
       script.repeat(TURNS, () => kinds.map((kind) => kind.step(script).call)[0] as Step, { add: kinds.map(({ message }) => ({ memory: message, at: MESSAGE_AT.cookie, by: kinds.length })) });
       await sender.process.run(script);
-      all.push(...(await first.recvAll()), ...(await second.recvAll()));
+      for (let cookie = from; cookie < from + TURNS * kinds.length; cookie++) log.send(sender, cookie % 3 === 0 ? "everybody" : cookie % 3 === 1 ? first : second, cookie);
+      seen[0].push(...(await first.recvAll()));
+      seen[1].push(...(await second.recvAll()));
     }
+    expectOrdered(history.view(first, seen[0]).view(second, seen[1]));
 
     // the cookies tell the order in which they were sent
-    const sent = stamps(all.sort((a, b) => Number(a.header.cookie - b.header.cookie)), field);
+    const sent = stamps(seen.flat().sort((a, b) => Number(a.header.cookie - b.header.cookie)), field);
     expect(sent).toHaveLength(4 * TURNS * 3);
     expect(sent.filter((value) => value <= 0n), "messages without a time stamp").toEqual([]);
     expect(sent.flatMap((value, index) => (index > 0 && (field === "seqnum" ? value <= (sent[index - 1] as bigint) : value < (sent[index - 1] as bigint)) ? [[index, sent[index - 1], value]] : []))).toEqual([]);
@@ -45,9 +50,17 @@ test("ORD-008 receivers of parallel broadcasts see one seqnum for each message",
 
   await together(0, parts);
 
+  const history = new History();
+  for (const [index, sender] of senders.entries()) {
+    const log = history.thread(`sender${index}`);
+    for (let cookie = 1; cookie <= TURNS; cookie++) log.send(sender, "everybody", cookie);
+  }
+  const received: Message[][] = [];
+  for (const receiver of receivers) received.push(await receiver.recvAll());
+  for (const [index, receiver] of receivers.entries()) history.view(receiver, received[index] ?? []);
+  expectOrdered(history);
   const views: Map<string, bigint>[] = [];
-  for (const receiver of receivers) {
-    const messages = await receiver.recvAll();
+  for (const messages of received) {
     for (const sender of senders) expect(messages.filter(({ header }) => header.src_id === sender.id).map(({ header }) => Number(header.cookie))).toEqual(Array.from({ length: TURNS }, (_, index) => index + 1));
     views.push(new Map(messages.map(({ header, metadata }) => [`${header.src_id}/${header.cookie}`, metadata.timestamp?.seqnum ?? -1n])));
   }
@@ -60,14 +73,20 @@ test("ORD-008 receivers of parallel broadcasts see one seqnum for each message",
 test("ORD-020 messages and notifications take their seqnum from one counter", covers("ORD-020"), async ({ bus }) => {
   const monitor = await bus.connectMonitor({ attachRecv: abi.ATTACH.TIMESTAMP, pool: 4 << 20 });
   const [sender, receiver] = [await bus.connect(), await bus.connect()];
+  await monitor.recvAll();
+  const history = new History();
+  const log = history.thread("test");
   for (let round = 0; round < 12; round++) {
-    await sender.send(receiver);
+    log.send(sender, receiver, (await sender.send(receiver)).cookie);
     await sender.acquire(`name.n${round}`);
-    await (await bus.connect()).close();
-    await sender.broadcast();
+    const visitor = await bus.connect();
+    await visitor.close();
+    log.announce([`NAME_ADD name.n${round}`]).announce([`ID_ADD ${visitor.id}`]).ends(visitor);
+    log.send(sender, "everybody", (await sender.broadcast()).cookie);
   }
 
   const all = await monitor.recvAll();
+  expectOrdered(history.view(monitor, all, { monitor: true }));
 
   expect(all.filter(({ notification }) => notification !== undefined).length).toBeGreaterThanOrEqual(36);
   expect(all.filter(({ notification }) => notification === undefined)).toHaveLength(24);
@@ -103,20 +122,26 @@ test("ORD-010 all connections get the notifications in one order", covers("ORD-0
     },
   }))); // prettier-ignore
 
+  const history = new History();
+  const received: Message[][] = [];
+  for (const subscriber of subscribers) received.push(await subscriber.recvAll());
+  for (const [index, subscriber] of subscribers.entries()) history.view(subscriber, received[index] ?? []);
+  expectOrdered(history);
   const views: string[][] = [];
-  for (const subscriber of subscribers) views.push((await subscriber.recvAll()).flatMap(({ notification }) => (notification !== undefined && "name" in notification ? [`${notification.kind} ${notification.name}`] : [])));
+  for (const messages of received) views.push(messages.flatMap(({ notification }) => (notification !== undefined && "name" in notification ? [`${notification.kind} ${notification.name}`] : [])));
   expect(views[0]).toHaveLength(4 * TURNS * 2);
   for (const view of views.slice(1)) expect(view).toEqual(views[0]);
 });
 
 test("ORD-005 sorted by seqnum, each sender's messages are in its order", covers("ORD-005", "ORD-007"), async ({ bus, spawn }) => {
   const receiver = await bus.connect({ attachRecv: abi.ATTACH.TIMESTAMP });
+  const sends: Step[] = [];
   const senders: Connection[] = [];
   for (let index = 0; index < 3; index++) senders.push(await bus.connect({ by: await spawn({ label: `sender${index}` }) }));
   const parts: { readonly process: Connection["process"]; build(script: Script): void }[] = [];
   for (const sender of senders) {
     const send = await prepareSend(sender, receiver, { cookie: 1 });
-    parts.push({ process: sender.process, build: (script) => script.repeat(150, () => send.step(script).call, { add: [{ memory: send.message, at: MESSAGE_AT.cookie, by: 1 }] }) });
+    parts.push({ process: sender.process, build: (script) => script.repeat(150, () => (sends[senders.indexOf(sender)] = send.step(script).call), { add: [{ memory: send.message, at: MESSAGE_AT.cookie, by: 1 }] }) });
   }
   let taken: ReturnType<typeof takeLoop> | undefined;
   parts.push({ process: receiver.process, build: (script) => void (taken = takeLoop(script, receiver, 600)) });
@@ -124,6 +149,12 @@ test("ORD-005 sorted by seqnum, each sender's messages are in its order", covers
   const results = await together(0, parts);
 
   const messages = [...(taken as ReturnType<typeof takeLoop>).messages(results.at(-1) as ScriptResult), ...(await receiver.recvAll())];
+  const history = new History();
+  for (const [index, sender] of senders.entries()) {
+    const log = history.thread(`sender${index}`);
+    for (const [turn, { errno }] of (results[index] as ScriptResult).all(sends[index] as Step).entries()) log.send(sender, receiver, turn + 1, { errno });
+  }
+  expectOrdered(history.view(receiver, messages));
   const sorted = [...messages].sort((a, b) => Number((a.metadata.timestamp?.seqnum ?? 0n) - (b.metadata.timestamp?.seqnum ?? 0n)));
   expect(messages.length).toBeGreaterThan(200);
   for (const sender of senders) {

@@ -1,4 +1,4 @@
-import { abi, covers, encodeCommand, expect, item, memory, MESSAGE_AT, prepareSend, Script, takeLoop, test, together, type Connection, type Message, type ScriptResult } from "../../support/index.ts";
+import { abi, covers, encodeCommand, expect, expectOrdered, expectReads, History, item, memory, MESSAGE_AT, prepareSend, Script, takeLoop, test, together, type Connection, type Message, type QueueRead, type ScriptResult } from "../../support/index.ts";
 
 type Step = ReturnType<Script["ioctl"]>;
 const cookies = (messages: readonly Message[]): bigint[] => messages.filter((message) => message.notification === undefined).map((message) => message.header.cookie);
@@ -11,11 +11,11 @@ test("ORD-001 one sender's messages of every kind come in the order sent", cover
   const bloom = { filter: sender.bloomOnes() };
   for (let batch = 0; batch < 4; batch++) {
     // the receiver's requests that the sender answers within its stream
-    await receiver.flood(sender, TURNS, { cookie: 1000, flags: abi.MSG.EXPECT_REPLY, timeoutNs: await receiver.process.deadlineNs(100_000) });
+    await receiver.flood(sender, TURNS, { cookie: 1000, flags: abi.MSG.EXPECT_REPLY, timeoutNs: await receiver.process.deadlineNs(600_000) });
     const kinds = [
       await prepareSend(sender, receiver, { cookie: 1, payload: "one-way" }),
       await prepareSend(sender, receiver, { cookie: 2, bloom }),
-      await prepareSend(sender, receiver, { cookie: 3, expectReplyMs: 100_000 }),
+      await prepareSend(sender, receiver, { cookie: 3, expectReplyMs: 600_000 }),
       await prepareSend(sender, "broadcast", { cookie: 4, bloom }),
       await prepareSend(sender, receiver, { cookie: 5, cookieReply: 1000, payload: "x".repeat(700) }),
       await prepareSend(sender, receiver, { cookie: 6 }),
@@ -31,6 +31,10 @@ test("ORD-001 one sender's messages of every kind come in the order sent", cover
 
     expect(steps.flatMap((step) => result.all(step)).filter(({ errno }) => errno !== null)).toEqual([]);
     const received = await receiver.recvAll();
+    const history = new History();
+    const log = history.thread("sender");
+    for (let cookie = 1; cookie <= TURNS * kinds.length; cookie++) log.send(sender, cookie % kinds.length === 4 ? "everybody" : receiver, cookie, { signal: cookie % kinds.length === 2 });
+    expectOrdered(history.view(receiver, received));
     expect(cookies(received)).toEqual(upTo(TURNS * kinds.length));
     for (const request of received.filter(({ header }) => header.flags === abi.MSG.EXPECT_REPLY)) await receiver.reply(request);
     expect(await sender.recvAll()).toHaveLength(2 * TURNS);
@@ -57,7 +61,12 @@ test("ORD-002 order holds across addressing by id and name, sizes and memfds", c
   const result = await sender.process.run(script);
 
   expect(steps.flatMap((step) => result.all(step)).filter(({ errno }) => errno !== null)).toEqual([]);
-  expect(cookies(await receiver.recvAll())).toEqual(upTo(8 * kinds.length));
+  const received = await receiver.recvAll();
+  const history = new History();
+  const log = history.thread("sender").takes(receiver, "test.name");
+  for (let cookie = 1; cookie <= 8 * kinds.length; cookie++) log.send(sender, ((cookie - 1) % kinds.length) % 3 === 0 ? "test.name" : receiver, cookie);
+  expectOrdered(history.view(receiver, received));
+  expect(cookies(received)).toEqual(upTo(8 * kinds.length));
 });
 
 /** A loop in which one party sends whenever the number in the arena says it is its turn, and passes the turn on. */
@@ -82,34 +91,55 @@ function baton(place: number, part: number, parties: number, turns: number, conn
   };
 }
 
+/** Fails with the first SEND that overtook an earlier one: number n is sent by party n modulo their count, and lets n + 1 go on. */
+function expectTurns(received: readonly Message[], receiver: Connection, senders: readonly Connection[], turns: number): void {
+  const history = new History();
+  for (const [part, sender] of senders.entries()) {
+    const log = history.thread(`sender${part}`, sender.process.label);
+    for (let cookie = part; cookie < turns * senders.length; cookie += senders.length) {
+      if (cookie > 0) log.take(`turn ${cookie}`);
+      log.send(sender, receiver, cookie).give(`turn ${cookie + 1}`);
+    }
+  }
+  expectOrdered(history.view(receiver, received));
+}
+
 test("ORD-003 connections of one process whose SENDs follow each other keep that order", covers("ORD-003"), async ({ bus }) => {
   const TURNS = 60;
   const receiver = await bus.connect();
+  const senders: Connection[] = [];
   const parts: ReturnType<typeof baton>[] = [];
   for (let part = 0; part < 4; part++) {
     const connection = await bus.connect();
+    senders.push(connection);
     parts.push(baton(512, part, 4, TURNS, connection, await prepareSend(connection, receiver)));
   }
 
   const results = await together(0, parts);
 
   expect(results.flatMap((result, index) => parts[index]?.errors(result)).filter((errno) => errno !== null)).toEqual([]);
-  expect(cookies(await receiver.recvAll())).toEqual(upTo(4 * TURNS, 0));
+  const received = await receiver.recvAll();
+  expectTurns(received, receiver, senders, TURNS);
+  expect(cookies(received)).toEqual(upTo(4 * TURNS, 0));
 });
 
 test("ORD-004 SENDs of different processes that follow each other keep that order", covers("ORD-004"), async ({ bus, spawn }) => {
   const TURNS = 60;
   const receiver = await bus.connect();
+  const senders: Connection[] = [];
   const parts: ReturnType<typeof baton>[] = [];
   for (let part = 0; part < 4; part++) {
     const connection = await bus.connect({ by: await spawn({ label: `sender${part}` }) });
+    senders.push(connection);
     parts.push(baton(512, part, 4, TURNS, connection, await prepareSend(connection, receiver)));
   }
 
   const results = await together(0, parts);
 
   expect(results.flatMap((result, index) => parts[index]?.errors(result)).filter((errno) => errno !== null)).toEqual([]);
-  expect(cookies(await receiver.recvAll())).toEqual(upTo(4 * TURNS, 0));
+  const received = await receiver.recvAll();
+  expectTurns(received, receiver, senders, TURNS);
+  expect(cookies(received)).toEqual(upTo(4 * TURNS, 0));
 });
 
 test("ORD-005 what parallel senders send arrives once, in each one's order, and nothing accepted is lost", covers("ORD-005", "ORD-006"), async ({ bus, spawn }) => {
@@ -135,9 +165,18 @@ test("ORD-005 what parallel senders send arrives once, in each one's order, and 
 
   const results = await together(0, parts);
 
+  const views: Message[][] = [];
+  for (const [which, receiver] of receivers.entries()) views.push([...(takes[which] as (typeof takes)[number]).messages(results[senders.length + which] as ScriptResult), ...(await receiver.recvAll())]);
+  const history = new History();
+  for (const [index, sender] of senders.entries()) {
+    const log = history.thread(`sender${index}`, sender.process.label);
+    for (const [turn, { errno }] of (results[index] as ScriptResult).all(sends[index] as Step).entries()) log.send(sender, receivers[index % 2] as Connection, turn + 1, { errno });
+  }
+  for (const [which, receiver] of receivers.entries()) history.view(receiver, views[which] ?? []);
+  expectOrdered(history);
   let total = 0;
-  for (const [which, receiver] of receivers.entries()) {
-    const messages = [...(takes[which] as (typeof takes)[number]).messages(results[senders.length + which] as ScriptResult), ...(await receiver.recvAll())];
+  for (const which of receivers.keys()) {
+    const messages = views[which] ?? [];
     for (const [index, sender] of senders.entries()) {
       if (index % 2 !== which) continue;
       const accepted = (results[index] as ScriptResult).all(sends[index] as Step).flatMap(({ errno }, turn) => (errno === null ? [BigInt(turn + 1)] : []));
@@ -160,47 +199,51 @@ test("ORD-006 under overload every accepted message arrives", covers("ORD-006"),
 
   expect(accepted.length).toBeGreaterThan(2);
   expect(accepted.length).toBeLessThan(40);
-  expect(cookies(await receiver.recvAll())).toEqual(accepted);
+  const received = await receiver.recvAll();
+  const history = new History();
+  const log = history.thread("sender");
+  for (const [index, { errno }] of outcomes.entries()) log.send(sender, receiver, index + 1, { errno });
+  expectOrdered(history.view(receiver, received));
+  expect(cookies(received)).toEqual(accepted);
 });
 
 test("ORD-017 USE_PRIORITY takes equal priorities in the order queued, mixed with plain RECV", covers("ORD-017"), async ({ bus }) => {
   const [sender, receiver] = [await bus.connect(), await bus.connect()];
   let random = 12345;
   const next = (below: number): number => (random = (random * 1103515245 + 12345) & 0x7fffffff) % below;
-  const model: { readonly cookie: bigint; readonly priority: number }[] = [];
+  const queue: { readonly id: string; readonly priority: number }[] = [];
   const sending = new Script();
   for (let index = 1; index <= 200; index++) {
     const priority = (next(70) % 7) - 3;
-    model.push({ cookie: BigInt(index), priority });
+    queue.push({ id: `message ${index}`, priority });
     (await prepareSend(sender, receiver, { cookie: index, priority })).step(sending);
   }
   await sender.process.run(sending);
 
   const script = new Script();
-  const expected: (bigint | string)[] = [];
-  const reads: { readonly call: Step; readonly slice: ReturnType<Script["load"]> }[] = [];
-  for (let index = 0; index < 230; index++) {
-    const byPriority = next(100) < 60;
-    const limit = (next(90) % 9) - 4;
-    const candidates = byPriority ? model.filter(({ priority }) => priority <= limit) : model;
-    const lowest = byPriority ? Math.min(...candidates.map(({ priority }) => priority)) : 0;
-    const chosen = candidates.find(({ priority }) => !byPriority || priority === lowest);
-    expected.push(chosen?.cookie ?? "EAGAIN");
-    if (chosen !== undefined) model.splice(model.indexOf(chosen), 1);
-    const command = memory(encodeCommand("RECV", byPriority ? { flags: abi.RECV.USE_PRIORITY, priority: limit } : {}));
+  const reads: { readonly call: Step; readonly slice: ReturnType<Script["load"]>; readonly limit: number | undefined; readonly peek: boolean }[] = [];
+  for (let index = 0; index < 260; index++) {
+    const [limit, peek] = [next(100) < 60 ? (next(90) % 9) - 4 : undefined, next(100) < 15];
+    const flags = (limit === undefined ? 0n : abi.RECV.USE_PRIORITY) | (peek ? abi.RECV.PEEK : 0n);
+    const command = memory(encodeCommand("RECV", limit === undefined ? { flags } : { flags, priority: limit }));
     const call = script.ioctl(receiver.fd, abi.COMMANDS.RECV, command);
-    reads.push({ call, slice: script.loadSlice(receiver.pool, { memory: command, at: 40 }, 64) });
+    reads.push({ call, slice: script.loadSlice(receiver.pool, { memory: command, at: 40 }, 64), limit, peek });
   }
   const result = await receiver.process.run(script);
 
-  const seen = reads.map(({ call, slice }) => result.of(call).errno ?? new DataView(result.bytes(slice).buffer).getBigUint64(48, true));
-  expect(seen).toEqual(expected);
+  const seen = reads.map(({ call, slice, limit, peek }): QueueRead => {
+    const { errno } = result.of(call);
+    expect([null, "EAGAIN"]).toContain(errno);
+    return { how: peek ? "PEEK" : "RECV", ...(limit === undefined ? {} : { limit }), got: errno === null ? `message ${new DataView(result.bytes(slice).buffer).getBigUint64(48, true)}` : null };
+  });
+  expectReads(queue, seen);
+  expect(seen.filter(({ how, got }) => how === "RECV" && got !== null).length, "messages taken").toBeGreaterThan(100);
 });
 
 test("ORD-018 what follows from a message comes behind what its sender sent before", covers("ORD-018"), async ({ bus, spawn }) => {
   const TURNS = 120;
   const [a, b, c] = [await bus.connect({ by: await spawn({ label: "a" }) }), await bus.connect({ by: await spawn({ label: "b" }) }), await bus.connect({ by: await spawn({ label: "c" }) })];
-  const [toC, toB, fromB] = [await prepareSend(a, c, { cookie: 1 }), await prepareSend(a, b, { cookie: 1 }), await prepareSend(b, c, { cookie: 1 })];
+  const [toC, toB, fromB] = [await prepareSend(a, c, { cookie: 1 }), await prepareSend(a, b, { cookie: 1001 }), await prepareSend(b, c, { cookie: 1 })];
   const steps: Step[] = [];
   const counts = { at: MESSAGE_AT.cookie, by: 1 } as const;
 
@@ -226,7 +269,15 @@ test("ORD-018 what follows from a message comes behind what its sender sent befo
   ]);
 
   expect(steps.flatMap((step) => (results[0] as ScriptResult).all(step)).filter(({ errno }) => errno !== null)).toEqual([]);
-  const seen = (await c.recvAll()).map(({ header }) => ({ from: header.src_id === a.id ? "a" : "b", cookie: Number(header.cookie) }));
+  const received = await c.recvAll();
+  const history = new History();
+  const [causes, effects] = [history.thread("a"), history.thread("b")];
+  for (let turn = 1; turn <= TURNS; turn++) {
+    causes.send(a, c, turn).send(a, b, 1000 + turn);
+    effects.receive({ header: { src_id: a.id, cookie: BigInt(1000 + turn) } }).send(b, c, turn);
+  }
+  expectOrdered(history.view(c, received));
+  const seen = received.map(({ header }) => ({ from: header.src_id === a.id ? "a" : "b", cookie: Number(header.cookie) }));
   expect(seen).toHaveLength(2 * TURNS);
   const early = seen.filter(({ from, cookie }, index) => from === "b" && !seen.slice(0, index).some((before) => before.from === "a" && before.cookie === cookie));
   expect(early, "consequences ahead of their causes").toEqual([]);

@@ -1,6 +1,6 @@
 import { abi, covers, expect, expectErrno, grant, item, payloadText, test, unsupported } from "../../support/index.ts";
 
-test("SCN-016 what D-Bus needs works together in a systemd guest", covers({ generation: "2015-08" }, "SCN-016"), async ({ domain, root, spawn, agent }) => {
+test("SCN-016 what D-Bus needs works together in a systemd guest", covers("SCN-016"), async ({ domain, root, spawn, agent }) => {
   const state = await agent.exec(["systemctl", "is-active", "multi-user.target"]);
   if (state.stdout.trim() !== "active") unsupported("systemd with multi-user.target in the guest");
   const mounted = await agent.readText("/proc/mounts");

@@ -1,8 +1,10 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { Command } from "commander";
 import { SuiteError } from "../../base/errors.ts";
 import type { Verdict } from "../../record/verdict.ts";
 import { findRun } from "../../run/run-folder.ts";
-import { describePruned, failureRates, findTests, openStore, prunedOf, renderReport, testHistory, verdictOfRun } from "../../store/index.ts";
+import { describePruned, evidenceOfTest, failureRates, findTests, openStore, prunedOf, renderReport, testHistory, verdictOfRun } from "../../store/index.ts";
 import { print, printJson } from "../output.ts";
 import { askHolder, openResults, runForCentre } from "../stages/results.ts";
 import { storedRun } from "../stages/stored-run.ts";
@@ -51,12 +53,27 @@ async function history(text: string, target: string | undefined, json: boolean):
   const rates = await failureRates(store.db, where);
   const { rows } = await testHistory(store.db, { ...where, limit: json ? 1_000 : HISTORY });
   if (json) return printJson({ schema: "buslab.test-history/1", test, rates, history: rows });
+  const failed = rows.find((row) => row.outcome === "failed" || row.outcome === "crashed" || row.outcome === "timed-out");
   print(
     [
       test,
       ...rates.map((rate) => `  ${rate.target}, module ${(rate.module ?? "unknown").slice(0, 19)}: ${rate.sentence}${rate.flaky ? "; FLAKY" : ""}${rate.blank > 0 ? ` (${rate.blank} more learnt nothing)` : ""}`),
       "",
-      ...rows.map((row) => `  ${row.run}  ${row.outcome}${row.waived ? " (waived)" : ""}  ${row.target}${row.outcome === "passed" ? "" : `  ${(row.message ?? "").slice(0, 120)}`}`),
+      ...rows.map((row) => `  ${row.run}  ${row.outcome}${row.waived ? " (waived)" : ""}  ${row.target}${row.outcome === "passed" ? "" : `  ${(row.message ?? "").split("\n")[0]?.slice(0, 120) ?? ""}`}`),
+      ...(failed === undefined ? [] : ["", `The newest failure, in run ${failed.run} on ${failed.target}:`, "", await explanationOf(store.db, { run: failed.run, target: failed.target, test })]),
     ].join("\n"),
   );
+}
+
+/** What a failed test left for its reader: requirement, operations, expected and seen. */
+async function explanationOf(db: Parameters<typeof evidenceOfTest>[0], of: { readonly run: string; readonly target: string; readonly test: string }): Promise<string> {
+  const files = await evidenceOfTest(db, of);
+  const story = files.find(({ path }) => path.endsWith("/explanation.txt"));
+  if (story === undefined) return "  its run kept no explanation: the test ended before it could write one";
+  if (story.prunedAt !== null) return `  its explanation was removed at ${story.prunedAt} (prune)`;
+  const folder = await findRun(of.run).catch(() => null);
+  const text = folder === null ? null : await readFile(join(folder.dir, story.path), "utf8").catch(() => null);
+  if (text === null) return `  its explanation, ${story.path}, is not on this machine`;
+  const others = files.filter(({ path, prunedAt }) => path !== story.path && prunedAt === null).map(({ path }) => `  ${join(folder?.dir ?? "", path)}`);
+  return [text.trimEnd(), ...(others.length === 0 ? [] : ["", "Further evidence", ...others])].join("\n");
 }
