@@ -18,6 +18,8 @@ export interface GuestAgent {
 
 export interface GuestExit {
   readonly exitCode: number;
+  /** It was still running at its limit and was killed. */
+  readonly timedOut: boolean;
   readonly stdout: string;
   readonly stderr: string;
 }
