@@ -27,6 +27,8 @@ export interface PoolOptions {
   /** Evidence folders and running machines live below it. */
   readonly runDir: string;
   readonly runId: string;
+  /** Tells its machines from those of other pools of the run; none or empty for the only one. */
+  readonly name?: string;
   readonly limits: Limits;
   readonly connectAgent: ConnectAgent;
   /** Appends the record of an ended lease; awaited before the worker gets its answer, so that nothing told is lost. */
@@ -58,7 +60,8 @@ interface Lease {
 /** Starts the machine pool of a run. It lives in the process of `run`: workers come and go, the pool stays. */
 export async function startPool(options: PoolOptions): Promise<Pool> {
   const pool = new MachinePool(options);
-  const socketPath = join(await makeSocketDir(options.runId), "pool");
+  const name = options.name ?? "";
+  const socketPath = join(await makeSocketDir(options.runId), `pool${name}`);
   const server = await servePool(socketPath, pool);
   pool.prefill();
   let closing: Promise<void> | undefined;
@@ -66,13 +69,16 @@ export async function startPool(options: PoolOptions): Promise<Pool> {
     (closing ??= (async () => {
       await pool.end();
       await server.close();
-      await rm(socketDirOf(options.runId), { recursive: true, force: true });
+      // a pool with a name has neighbours; whoever started them clears up behind all of them
+      if (name === "") await rm(socketDirOf(options.runId), { recursive: true, force: true });
     })());
   return { socketPath, close, [Symbol.asyncDispose]: close };
 }
 
 class MachinePool {
   readonly #options: PoolOptions;
+  /** Folders of the machines that run. */
+  readonly #machines: string;
   readonly #slots: number;
   readonly #ready = new Map<string, ReadyClones>();
   readonly #leases = new Map<string, Lease>();
@@ -84,16 +90,17 @@ class MachinePool {
 
   constructor(options: PoolOptions) {
     this.#options = options;
+    this.#machines = join(options.runDir, `machines${options.name ?? ""}`);
     this.#slots = Math.max(1, options.slots ?? availableParallelism());
     for (const [target, template] of options.templates) {
       this.#ready.set(
         target,
         new ReadyClones({
           template,
-          dir: join(options.runDir, "machines"),
+          dir: this.#machines,
           runId: options.runId,
           ahead: this.#slots,
-          nextLabel: () => `m${++this.#labels}`,
+          nextLabel: () => `${options.name ?? ""}m${++this.#labels}`,
           signal: this.#stop.signal,
         }),
       );
@@ -163,7 +170,7 @@ class MachinePool {
     for (const { refuse } of this.#queue.splice(0)) refuse(new SuiteError("VM_POOL_CLOSED", "the machine pool is closed"));
     await Promise.all([...this.#leases.values()].map((lease) => this.#end(lease, true).catch(() => undefined)));
     await Promise.all([...this.#ready.values()].map((ready) => ready.drain()));
-    await rm(join(this.#options.runDir, "machines"), { recursive: true, force: true }).catch(() => undefined);
+    await rm(this.#machines, { recursive: true, force: true }).catch(() => undefined);
   }
 
   #leaseOf(owner: object, id: string): Lease {

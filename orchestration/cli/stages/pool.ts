@@ -6,6 +6,7 @@ import { connectAgent } from "./agent.ts";
 /** The machine pool of a run, recording into the run's own file. */
 export function openPool(options: PoolOptions<Template>): Promise<RunningPool> {
   return startPool({
+    ...(options.name === undefined ? {} : { name: options.name }),
     templates: options.templates,
     facts: options.facts,
     slots: options.slots,

@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { Option, type Command } from "commander";
 import { judgeRun } from "../../../ci/policy/index.ts";
@@ -10,6 +9,7 @@ import { discover } from "../../plan/discover.ts";
 import { plan as makePlan } from "../../plan/index.ts";
 import { readPlan, type Plan } from "../../plan/plan.ts";
 import type { Verdict } from "../../record/verdict.ts";
+import { hostCapacity, slotsFor } from "../../run/capacity.ts";
 import { chooseLeakTests, LEAK_SAMPLE } from "../../run/leak-choice.ts";
 import { makeRunFolder, type RunFolder } from "../../run/run-folder.ts";
 import { runAll } from "../../run/run.ts";
@@ -17,8 +17,8 @@ import { ingestRun } from "../../store/index.ts";
 import { sweepLeftovers } from "../../vm/leftovers.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { ConsoleProgress } from "../progress.ts";
-import { bringUp, PEERS, type Peers } from "./boot.ts";
-import { REFERENCE_MODULE } from "./build.ts";
+import { bringUp, buildTarget, PEERS, type Peers } from "./boot.ts";
+import { REFERENCE_MODULE, type Built } from "./build.ts";
 import { openPool } from "./pool.ts";
 import { withSelection, type SelectionOptions, type Wanted } from "./selection.ts";
 
@@ -35,19 +35,20 @@ export function withWholeRun(command: Command): Command {
   return withSelection(command)
     .option("--module <dir>", "folder of the bus module, built-in or built-in:DIR to link it into the kernel; make variables may follow, e.g. DIR,NAME=VALUE", REFERENCE_MODULE)
     .addOption(new Option("--peers <bits>", "width of the tests' processes: the kernel's own, or 32-bit programs on a 64-bit kernel").choices(PEERS).default("native"))
-    .option("--slots <number>", "machines that run side by side; default: one more than cores")
+    .option("--slots <number>", "machines that run side by side; default: one more than cores, fewer where memory does not hold them")
     .option("--waivers <file>", "list of waivers")
     .option("--leaks <tests>", "tests of debug targets whose memory is looked for leaks: all, none, or one in so many", `1/${LEAK_SAMPLE}`);
 }
 
 /** All stages from plan to verdict. Progress goes to stderr; nothing of it is left running, whatever happens. */
 export async function wholeRun(wanted: Wanted, options: WholeRunOptions, given?: Plan): Promise<{ readonly folder: RunFolder; readonly verdict: Verdict }> {
-  const slots = slotsOf(options.slots);
+  const slots = await slotsOf(options.slots, wanted.targets);
   const waivers = options.waivers === undefined ? {} : { waiversFile: resolve(options.waivers) };
   const progress = new ConsoleProgress();
   const { signal } = onInterrupt();
   const runId = newRunId();
   const collectors: LineCollector[] = [];
+  const builds = new Map<string, Built>();
   try {
     const step = progress.step("plan");
     const plan =
@@ -67,10 +68,15 @@ export async function wholeRun(wanted: Wanted, options: WholeRunOptions, given?:
       slots,
       progress,
       signal,
-      bringUp: (id, ctx) => {
+      build: async (id, ctx) => {
         const target = wanted.targets.find((candidate) => candidate.id === id);
         if (target === undefined) throw new SuiteError("INTERNAL", `${id} is not among the targets wanted`);
-        return bringUp(target, { kernels: wanted.kernels, moduleDir: options.module, peers: options.peers, leaks, onCollector: (collector) => collectors.push(collector) }, ctx);
+        builds.set(id, await buildTarget(target, { kernels: wanted.kernels, moduleDir: options.module }, ctx));
+      },
+      bringUp: async (id, ctx) => {
+        const built = builds.get(id);
+        if (built === undefined) throw new SuiteError("INTERNAL", `${id} was not built`);
+        return bringUp(built, { peers: options.peers, leaks, onCollector: (collector) => collectors.push(collector) }, ctx);
       },
       startPool: openPool,
     });
@@ -102,9 +108,8 @@ export async function givenPlan(file: string, patterns: readonly string[], optio
   return plan;
 }
 
-function slotsOf(text: string | undefined): number {
-  // one more than cores: while one machine starts or waits, another has work
-  const slots = text === undefined ? availableParallelism() + 1 : Number(text);
+async function slotsOf(text: string | undefined, targets: Wanted["targets"]): Promise<number> {
+  const slots = text === undefined ? slotsFor(await hostCapacity(), targets).slots : Number(text);
   if (!Number.isInteger(slots) || slots < 1 || slots > 256) throw new SuiteError("USAGE", `--slots "${text ?? ""}" is no whole number from 1 to 256`);
   return slots;
 }
