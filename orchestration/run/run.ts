@@ -54,6 +54,8 @@ export interface PoolOptions<T> {
   readonly slots: number;
   readonly folder: RunFolder;
   readonly slowdown: number;
+  /** Machines of failed tests that are kept, for each target; default: none. */
+  readonly keep?: number;
   readonly appendRecord: (fields: RecordFields) => void;
   /** Takes what a machine's kernel said before any test had it. */
   readonly onTargetEvents: (target: string, events: readonly KernelEvent[]) => void;
@@ -63,6 +65,8 @@ export interface RunOptions<T> {
   readonly plan: Plan;
   readonly folder: RunFolder;
   readonly slots: number;
+  /** Machines of failed tests that are kept, for each target; default: none. */
+  readonly keep?: number;
   readonly progress: Progress;
   readonly signal: AbortSignal;
   /** Builds what one target needs, before any is booted. @throws SuiteError whose blame decides what it means */

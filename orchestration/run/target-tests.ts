@@ -21,6 +21,7 @@ export interface TargetTests<T> {
   readonly signal: AbortSignal;
   readonly writer: RecordWriter;
   readonly startPool: (options: PoolOptions<T>) => Promise<RunningPool>;
+  readonly keep?: number;
   readonly onTargetEvents: (target: string, events: readonly KernelEvent[]) => void;
   readonly runnerArgv?: RunnerOptions["argv"];
 }
@@ -47,6 +48,7 @@ export async function runTargetTests<T>(run: TargetTests<T>): Promise<void> {
       slots: run.slots,
       folder,
       slowdown: up.slowdown,
+      ...(run.keep === undefined ? {} : { keep: run.keep }),
       appendRecord: (fields) => writer.append(fields),
       onTargetEvents: run.onTargetEvents,
     });

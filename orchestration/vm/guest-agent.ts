@@ -25,4 +25,4 @@ export interface GuestExit {
 }
 
 /** Resolves when the agent has said hello on this connection; on failure the connection is closed, since the next client is served only then. @throws GUEST_TIMEOUT | GUEST_LOST | GUEST_PROTOCOL */
-export type ConnectAgent = (socketPath: string, options: { readonly timeoutMs: number }) => Promise<GuestAgent>;
+export type ConnectAgent = (socketPath: string, options: { readonly timeoutMs: number; /** processes of the client before go on */ readonly keepPeers?: boolean }) => Promise<GuestAgent>;

@@ -8,6 +8,7 @@ import type { KernelEvent, RecordOf } from "../record/v1.ts";
 import type { ConnectAgent } from "./guest-agent.ts";
 import { sizeOf } from "./console-file.ts";
 import { endedAlready, eventsBetween, inspectMachine } from "./inspect.ts";
+import { keepMachine } from "./kept.ts";
 import type { LeaseGrant, LeaseReport } from "./lease.ts";
 import type { Machine } from "./machine.ts";
 import { servePool } from "./pool-server.ts";
@@ -19,7 +20,7 @@ import type { Template } from "./template.ts";
 export type LeaseFields = Pick<RecordOf<"lease">, "type" | "target" | "test" | "machine" | "events" | "death" | "consoleRead" | "unasked" | "heldMs">;
 
 export interface PoolOptions {
-  readonly templates: ReadonlyMap<string, Pick<Template, "clone" | "target" | "taint" | "probes" | "decoder">>;
+  readonly templates: ReadonlyMap<string, Pick<Template, "clone" | "target" | "taint" | "probes" | "decoder"> & Partial<Pick<Template, "frozen">>>;
   /** Facts of each target, handed to every lease of it. */
   readonly facts: ReadonlyMap<string, Readonly<Record<string, unknown>>>;
   /** Leases at a time; default: one a core. */
@@ -33,6 +34,8 @@ export interface PoolOptions {
   readonly connectAgent: ConnectAgent;
   /** Appends the record of an ended lease; awaited before the worker gets its answer, so that nothing told is lost. */
   readonly appendRecord: (fields: LeaseFields) => Promise<void>;
+  /** Machines of the first failed tests of a target that are kept, for `reopen`; default: none. */
+  readonly keep?: number;
   /** What a clone's kernel said before any test had it. */
   readonly onTargetEvents?: (target: string, events: readonly KernelEvent[]) => void;
 }
@@ -84,6 +87,7 @@ class MachinePool {
   readonly #leases = new Map<string, Lease>();
   readonly #queue: { owner: object; grant: () => void; refuse: (error: SuiteError) => void }[] = [];
   readonly #stop = new AbortController();
+  readonly #kept = new Map<string, number>();
   readonly #evidenceNames = new Map<string, number>();
   #busy = 0;
   #labels = 0;
@@ -137,7 +141,10 @@ class MachinePool {
   }
 
   async release(owner: object, id: string, keepEvidence: boolean): Promise<LeaseReport> {
-    return this.#end(this.#leaseOf(owner, id), keepEvidence);
+    const lease = this.#leaseOf(owner, id);
+    // before the agent is asked anything: its next client ends the test's processes
+    if (keepEvidence && lease.ending === undefined) await this.#keep(lease);
+    return this.#end(lease, keepEvidence);
   }
 
   async inspect(owner: object, id: string): Promise<LeaseReport> {
@@ -213,6 +220,14 @@ class MachinePool {
       await this.#discard(machine, lease.dir);
       this.#freeSlot();
     }
+  }
+
+  async #keep({ machine, target, test }: Lease): Promise<void> {
+    const frozen = this.#options.templates.get(target)?.frozen;
+    const kept = this.#kept.get(target) ?? 0;
+    if (frozen === undefined || kept >= (this.#options.keep ?? 0) || (await endedAlready(machine)) !== null) return;
+    this.#kept.set(target, kept + 1);
+    await keepMachine(this.#options.runDir, machine, { frozen }, { target, test }, this.#options.limits);
   }
 
   async #discard(machine: Machine, dir: string): Promise<void> {

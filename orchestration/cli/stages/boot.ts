@@ -12,6 +12,7 @@ import { moduleDecoder } from "../../vm/decode.ts";
 import { leakProbe } from "../../vm/leak-probe.ts";
 import type { ReleaseProbe } from "../../vm/probe.ts";
 import { findAccel, type Accel } from "../../vm/accel.ts";
+import { describeKept } from "../../vm/kept.ts";
 import { prepareTemplate, type Template } from "../../vm/template.ts";
 import { connectAgent } from "./agent.ts";
 import { artifactsOf, buildAll, type BuildOptions, type Built } from "./build.ts";
@@ -46,6 +47,7 @@ export async function bringUp(built: Built, options: BringUpOptions, ctx: BringU
   const generation = await detectGeneration(template, asking);
   const checked = target.build === "debug" ? { checkers: await requireCheckers(template, built.module.ko, asking), leaks: options.leaks.says } : {};
   const probes = await probesOf(built, template, options, asking);
+  await describeKept(ctx.folder.dir, template, { hostKey: built.image.hostKeyPub, image: built.image.disk, slowdown: accel.slowdown, qemu: accel.qemuVersion });
   ctx.spent.boot = Math.round(performance.now() - bootStarted);
   return {
     template: { ...template, probes, ...(built.module.koDebug === null ? {} : { decoder: moduleDecoder(built.module.koDebug, built.module.name, built.module.label) }) },

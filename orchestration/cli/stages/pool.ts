@@ -12,6 +12,7 @@ export function openPool(options: PoolOptions<Template>): Promise<RunningPool> {
     slots: options.slots,
     runDir: options.folder.dir,
     runId: options.folder.run,
+    ...(options.keep === undefined ? {} : { keep: options.keep }),
     limits: new Limits(options.slowdown),
     connectAgent,
     onTargetEvents: options.onTargetEvents,

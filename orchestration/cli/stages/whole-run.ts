@@ -27,6 +27,7 @@ export interface WholeRunOptions extends SelectionOptions {
   readonly slots?: string;
   readonly waivers?: string;
   readonly leaks: string;
+  readonly keepMachines: string;
   readonly peers: Peers;
 }
 
@@ -36,6 +37,7 @@ export function withWholeRun(command: Command): Command {
     .option("--module <dir>", "folder of the bus module, built-in or built-in:DIR to link it into the kernel; make variables may follow, e.g. DIR,NAME=VALUE", REFERENCE_MODULE)
     .addOption(new Option("--peers <bits>", "width of the tests' processes: the kernel's own, or 32-bit programs on a 64-bit kernel").choices(PEERS).default("native"))
     .option("--slots <number>", "machines that run side by side; default: one more than cores, fewer where memory does not hold them")
+    .option("--keep-machines <number>", "machines of failed tests that each target keeps for ./buslab reopen, about 100 MB each", "3")
     .option("--waivers <file>", "list of waivers")
     .option("--leaks <tests>", "tests of debug targets whose memory is looked for leaks: all, none, or one in so many", `1/${LEAK_SAMPLE}`);
 }
@@ -66,6 +68,7 @@ export async function wholeRun(wanted: Wanted, options: WholeRunOptions, given?:
       plan,
       folder,
       slots,
+      keep: countOf("--keep-machines", options.keepMachines, 0, 1_000),
       progress,
       signal,
       build: async (id, ctx) => {
@@ -109,7 +112,11 @@ export async function givenPlan(file: string, patterns: readonly string[], optio
 }
 
 async function slotsOf(text: string | undefined, targets: Wanted["targets"]): Promise<number> {
-  const slots = text === undefined ? slotsFor(await hostCapacity(), targets).slots : Number(text);
-  if (!Number.isInteger(slots) || slots < 1 || slots > 256) throw new SuiteError("USAGE", `--slots "${text ?? ""}" is no whole number from 1 to 256`);
-  return slots;
+  return text === undefined ? slotsFor(await hostCapacity(), targets).slots : countOf("--slots", text, 1, 256);
+}
+
+function countOf(option: string, text: string, least: number, most: number): number {
+  const count = Number(text);
+  if (!/^\d+$/.test(text) || count < least || count > most) throw new SuiteError("USAGE", `${option} "${text}" is no whole number from ${least} to ${most}`);
+  return count;
 }

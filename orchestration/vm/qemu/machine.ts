@@ -149,16 +149,28 @@ export class QemuMachine implements Machine {
   /** Stops the guest and writes its device state; RAM is in its shared file. QEMU is ended afterwards. @throws QMP_FAILED | HOST_DISK_FULL */
   async freeze(stateFile: string, limitMs: number): Promise<void> {
     await this.monitor.send("stop");
-    await this.#migrationSetup();
-    await this.monitor.send("migrate-set-parameters", { "max-bandwidth": 17_179_869_184 });
-    const finished = this.#migrationEnd();
-    await this.monitor.send("migrate", { uri: `exec:cat > '${stateFile.replaceAll("'", `'\\''`)}'` });
-    await race(finished, { deadlineMs: limitMs, code: "QMP_FAILED", what: "saving the device state" });
+    await this.#writeState(stateFile, limitMs);
     this.endedByUs = true;
     await this.monitor.send("quit").catch(() => undefined);
     const forced = setTimeout(() => killGroup(this.#child), limitMs);
     await this.dead;
     clearTimeout(forced);
+  }
+
+  async save(dir: string, limitMs: number): Promise<boolean> {
+    if (this.endedByUs) return false;
+    await this.monitor.send("stop");
+    try {
+      const copied = this.monitor.event(({ event, data }) => event === "BLOCK_JOB_COMPLETED" && data["type"] === "backup");
+      // "top": what this clone wrote alone; it names the template's disk as the one behind it
+      await this.monitor.send("drive-backup", { device: "root", sync: "top", format: "qcow2", target: join(dir, "disk.qcow2") });
+      const { data } = await race(copied, { deadlineMs: limitMs, code: "QMP_FAILED", what: "copying the disk" });
+      if (data["error"] !== undefined) throw new SuiteError("QMP_FAILED", `the disk could not be copied: ${String(data["error"])}`);
+      await this.#writeState(join(dir, "state"), limitMs);
+      return true;
+    } finally {
+      await this.monitor.send("cont");
+    }
   }
 
   async kill(): Promise<void> {
@@ -223,6 +235,15 @@ export class QemuMachine implements Machine {
     const finished = this.#migrationEnd();
     await this.monitor.send("migrate-incoming", { uri: "fd:3" }); // the fourth entry of stdio above
     await finished;
+  }
+
+  /** Device state, and memory that is the machine's own. */
+  async #writeState(stateFile: string, limitMs: number): Promise<void> {
+    await this.#migrationSetup();
+    await this.monitor.send("migrate-set-parameters", { "max-bandwidth": 17_179_869_184 });
+    const finished = this.#migrationEnd();
+    await this.monitor.send("migrate", { uri: `exec:cat > '${stateFile.replaceAll("'", `'\\''`)}'` });
+    await race(finished, { deadlineMs: limitMs, code: "QMP_FAILED", what: "saving the state" });
   }
 
   async #migrationSetup(): Promise<void> {
