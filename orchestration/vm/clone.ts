@@ -14,6 +14,8 @@ export interface Clone {
   readonly answerMs: number;
   /** The same to a guest with its own entropy and the right time. */
   readonly readyMs: number;
+  /** /proc/sys/kernel/tainted when it was handed out, where that is not its template's. */
+  readonly taint?: number;
 }
 
 export interface CloneOptions {

@@ -20,6 +20,11 @@ export interface Machine extends AsyncDisposable {
   kill(): Promise<void>;
   /** Ends it as an outsider would (SIGKILL), so that `dead` tells of a killed machine. */
   murder(): void;
+  /**
+   * Finds out what became of a machine that fell silent, where no process of this host shows its end; null: it lives, as
+   * far as can be seen. Machines that run here do without: `dead` tells.
+   */
+  lostContact?(): Promise<MachineDeath | null>;
   /** Makes the kernel print all tasks and locks on the console although the agent is silent; false when it cannot. */
   dumpTasks(): Promise<boolean>;
   /** Whether every CPU of the guest has its interrupts off just now; undefined when it cannot be told. */

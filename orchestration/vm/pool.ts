@@ -19,8 +19,15 @@ import type { Template } from "./template.ts";
 
 export type LeaseFields = Pick<RecordOf<"lease">, "type" | "target" | "test" | "machine" | "events" | "death" | "consoleRead" | "unasked" | "heldMs">;
 
+/** What the pool needs of a template. */
+export type PooledTemplate = Pick<Template, "clone" | "target" | "taint" | "probes" | "decoder"> &
+  Partial<Pick<Template, "frozen">> & {
+    /** There is one machine: it is not prepared for a test before the test ahead has given it back. */
+    readonly single?: boolean;
+  };
+
 export interface PoolOptions {
-  readonly templates: ReadonlyMap<string, Pick<Template, "clone" | "target" | "taint" | "probes" | "decoder"> & Partial<Pick<Template, "frozen">>>;
+  readonly templates: ReadonlyMap<string, PooledTemplate>;
   /** Facts of each target, handed to every lease of it. */
   readonly facts: ReadonlyMap<string, Readonly<Record<string, unknown>>>;
   /** Leases at a time; default: one a core. */
@@ -56,6 +63,7 @@ interface Lease {
   readonly dir: string;
   readonly evidenceDir: string;
   readonly fromOffset: number;
+  readonly taint: number;
   readonly startedMs: number;
   ending?: Promise<LeaseReport>;
 }
@@ -103,7 +111,7 @@ class MachinePool {
           template,
           dir: this.#machines,
           runId: options.runId,
-          ahead: this.#slots,
+          ahead: template.single === true ? 0 : this.#slots,
           nextLabel: () => `${options.name ?? ""}m${++this.#labels}`,
           signal: this.#stop.signal,
         }),
@@ -121,7 +129,7 @@ class MachinePool {
     if (ready === undefined || template === undefined) throw new SuiteError("TARGET_UNKNOWN", `the machine pool has no template of ${target}`);
     await this.#slot(owner);
     try {
-      const { machine, dir, readyMs } = await ready.take();
+      const { machine, dir, readyMs, taint = template.taint } = await ready.take();
       if (this.#gone.has(owner) || this.#stop.signal.aborted) {
         await this.#discard(machine, dir);
         throw new SuiteError("VM_POOL_CLOSED", "whoever asked for the machine is gone");
@@ -131,7 +139,7 @@ class MachinePool {
       const fromOffset = await sizeOf(machine.consoleLog);
       const early = await eventsBetween(machine, 0);
       if (early !== undefined && early.length > 0) this.#options.onTargetEvents?.(target, early);
-      const lease: Lease = { id: machine.name, owner, target, test, machine, dir, evidenceDir, fromOffset, startedMs: performance.now() };
+      const lease: Lease = { id: machine.name, owner, target, test, machine, dir, evidenceDir, fromOffset, taint, startedMs: performance.now() };
       this.#leases.set(lease.id, lease);
       return { lease: lease.id, agentSocket: machine.agentSocket, consoleLog: machine.consoleLog, evidenceDir, readyMs, facts: { ...this.#options.facts.get(target) } };
     } catch (error) {
@@ -202,7 +210,7 @@ class MachinePool {
         test,
         probes: template?.probes ?? [],
         fromOffset: lease.fromOffset,
-        taint: template?.taint ?? 0,
+        taint: lease.taint,
         mark: lease.id,
         limits: this.#options.limits,
         connectAgent: this.#options.connectAgent,

@@ -10,17 +10,28 @@ import { plan as makePlan } from "../../plan/index.ts";
 import { readPlan, type Plan } from "../../plan/plan.ts";
 import type { Verdict } from "../../record/verdict.ts";
 import { hostCapacity, slotsFor } from "../../run/capacity.ts";
-import { chooseLeakTests, LEAK_SAMPLE } from "../../run/leak-choice.ts";
+import { chooseLeakTests, LEAK_SAMPLE, type LeakChoice } from "../../run/leak-choice.ts";
 import { makeRunFolder, type RunFolder } from "../../run/run-folder.ts";
-import { runAll } from "../../run/run.ts";
+import { runAll, type RunOptions } from "../../run/run.ts";
 import { ingestRun } from "../../store/index.ts";
 import { sweepLeftovers } from "../../vm/leftovers.ts";
+import type { PooledTemplate } from "../../vm/pool.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { ConsoleProgress } from "../progress.ts";
 import { bringUp, buildTarget, PEERS, type Peers } from "./boot.ts";
 import { REFERENCE_MODULE, type Built } from "./build.ts";
 import { openPool } from "./pool.ts";
 import { withSelection, type SelectionOptions, type Wanted } from "./selection.ts";
+
+/** Brings up what is tested; the usual one builds targets and boots them in QEMU. */
+export interface Subject extends Pick<RunOptions<PooledTemplate>, "build" | "bringUp"> {
+  /** The machine is used by others too. */
+  readonly shared?: { readonly rebootable: boolean };
+  /** Machines at once, where it is not for the host to say. */
+  readonly slots?: number;
+  /** After the last test; the run's folder takes what is left to be written. */
+  finish(dir: string): Promise<void>;
+}
 
 export interface WholeRunOptions extends SelectionOptions {
   readonly module: string;
@@ -43,20 +54,18 @@ export function withWholeRun(command: Command): Command {
 }
 
 /** All stages from plan to verdict. Progress goes to stderr; nothing of it is left running, whatever happens. */
-export async function wholeRun(wanted: Wanted, options: WholeRunOptions, given?: Plan): Promise<{ readonly folder: RunFolder; readonly verdict: Verdict }> {
-  const slots = await slotsOf(options.slots, wanted.targets);
+export async function wholeRun(wanted: Wanted, options: WholeRunOptions, given?: Plan, other?: Subject): Promise<{ readonly folder: RunFolder; readonly verdict: Verdict }> {
+  const slots = other?.slots ?? (await slotsOf(options.slots, wanted.targets));
   const waivers = options.waivers === undefined ? {} : { waiversFile: resolve(options.waivers) };
   const progress = new ConsoleProgress();
   const { signal } = onInterrupt();
   const runId = newRunId();
-  const collectors: LineCollector[] = [];
-  const builds = new Map<string, Built>();
   try {
     const step = progress.step("plan");
     const plan =
       given !== undefined
         ? { ...given, run: runId }
-        : await makePlan({ ...wanted, targets: wanted.targets.map((target) => target.id), run: runId, ...waivers, signal }).catch((error: unknown) => {
+        : await makePlan({ ...wanted, targets: wanted.targets.map((target) => target.id), run: runId, ...waivers, ...(other?.shared === undefined ? {} : { shared: other.shared }), signal }).catch((error: unknown) => {
             step.fail(asSuiteError(error).message);
             throw error;
           });
@@ -64,6 +73,7 @@ export async function wholeRun(wanted: Wanted, options: WholeRunOptions, given?:
     const leaks = chooseLeakTests(plan, options.leaks);
     const folder = await makeRunFolder(runId);
     progress.say(`run ${runId} in ${folder.dir}`);
+    const subject = other ?? targetsInQemu(wanted, options, leaks);
     await runAll({
       plan,
       folder,
@@ -71,19 +81,11 @@ export async function wholeRun(wanted: Wanted, options: WholeRunOptions, given?:
       keep: countOf("--keep-machines", options.keepMachines, 0, 1_000),
       progress,
       signal,
-      build: async (id, ctx) => {
-        const target = wanted.targets.find((candidate) => candidate.id === id);
-        if (target === undefined) throw new SuiteError("INTERNAL", `${id} is not among the targets wanted`);
-        builds.set(id, await buildTarget(target, { kernels: wanted.kernels, moduleDir: options.module }, ctx));
-      },
-      bringUp: async (id, ctx) => {
-        const built = builds.get(id);
-        if (built === undefined) throw new SuiteError("INTERNAL", `${id} was not built`);
-        return bringUp(built, { peers: options.peers, leaks, onCollector: (collector) => collectors.push(collector) }, ctx);
-      },
+      ...(subject.build === undefined ? {} : { build: subject.build }),
+      bringUp: subject.bringUp,
       startPool: openPool,
     });
-    for (const collector of collectors) await collector.finish(folder.dir);
+    await subject.finish(folder.dir);
     const verdict = await judgeRun(folder.dir, waivers);
     const ingest = progress.step("record");
     // The centre that runs on this home owns the embedded database and takes runs from their folders by itself.
@@ -98,6 +100,26 @@ export async function wholeRun(wanted: Wanted, options: WholeRunOptions, given?:
     progress.close();
     await sweepLeftovers(runId);
   }
+}
+
+function targetsInQemu(wanted: Wanted, options: WholeRunOptions, leaks: LeakChoice): Subject {
+  const collectors: LineCollector[] = [];
+  const builds = new Map<string, Built>();
+  return {
+    build: async (id, ctx) => {
+      const target = wanted.targets.find((candidate) => candidate.id === id);
+      if (target === undefined) throw new SuiteError("INTERNAL", `${id} is not among the targets wanted`);
+      builds.set(id, await buildTarget(target, { kernels: wanted.kernels, moduleDir: options.module }, ctx));
+    },
+    bringUp: async (id, ctx) => {
+      const built = builds.get(id);
+      if (built === undefined) throw new SuiteError("INTERNAL", `${id} was not built`);
+      return bringUp(built, { peers: options.peers, leaks, onCollector: (collector) => collectors.push(collector) }, ctx);
+    },
+    finish: async (dir) => {
+      for (const collector of collectors) await collector.finish(dir);
+    },
+  };
 }
 
 /** @throws USAGE when the call narrows a plan that is already made, FILE_INVALID when the suite is no longer the plan's */

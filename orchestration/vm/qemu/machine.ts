@@ -3,7 +3,7 @@ import { mkdir, readFile, rename, rm } from "node:fs/promises";
 import type { ChildProcess } from "node:child_process";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { SuiteError } from "../../base/errors.ts";
+import { asSuiteError, SuiteError } from "../../base/errors.ts";
 import { killGroup, printable, spawnTied } from "../../base/exec.ts";
 import { race } from "../../base/deadline.ts";
 import type { MachineDeath } from "../../record/v1.ts";
@@ -118,6 +118,9 @@ export class QemuMachine implements Machine {
         code: "VM_START_FAILED",
         what: `start of QEMU for ${options.name}`,
         death: diedEarly,
+      }).catch(async (error: unknown) => {
+        // a QEMU that dies while it greets closes its monitor a moment before it is reaped; its own words are better
+        throw asSuiteError(error).code === "QMP_FAILED" ? await Promise.race([diedEarly, delay(5_000, error, { ref: false })]).catch((death: unknown) => death) : error;
       });
       monitor.onEvent(({ event, data }) => {
         if (event === "SHUTDOWN") shutdownReason = String(data["reason"] ?? "");
