@@ -42,6 +42,7 @@ export function isRemote(pattern: string): boolean {
 
 /** A machine that is reached by ssh, as a target of its own and as what brings it up. @throws USAGE, CONFIG_INVALID, SSH_FAILED */
 export async function remoteSubject(pattern: string, options: RemoteOptions): Promise<{ readonly target: Target; readonly subject: Subject }> {
+  checkModule(options);
   const access = await accessOf(pattern, options);
   const facts = await RemoteHost.probe(access);
   const arch = UNAME[facts.machine];
@@ -142,17 +143,22 @@ async function kernelConfig(host: RemoteHost, ctx: BringUpContext): Promise<stri
   return path;
 }
 
+/** What can be said before the machine is reached. @throws MODULE_DIR_INVALID, USAGE */
+function checkModule({ module, kernel }: Pick<RemoteOptions, "module" | "kernel">): void {
+  if (module === null) return;
+  if (module.endsWith(".ko")) {
+    if (!existsSync(resolve(module))) throw new SuiteError("MODULE_DIR_INVALID", `--module ${module} is not there; it may be a .ko file or a folder with a Kbuild file`);
+  } else if (kernel === undefined) {
+    throw new SuiteError("USAGE", `--module ${module} is a folder, and what it is built against is not known: name the machine's kernel with --kernel, for example deb:linux-image-amd64, or give a .ko file`);
+  }
+}
+
 /** @throws CONFIG_INVALID when it is built for another kernel than the machine's */
 async function moduleFor(spec: string, target: Target, facts: RemoteFacts, options: RemoteOptions, build: Parameters<typeof buildAgent>[1]): Promise<{ readonly name: string; readonly file: string }> {
-  if (spec.endsWith(".ko")) {
-    const file = resolve(spec);
-    if (!existsSync(file)) throw new SuiteError("MODULE_DIR_INVALID", `--module ${spec} is not there`);
-    return { name: basename(file, ".ko").replaceAll("-", "_"), file };
-  }
-  if (options.kernel === undefined) throw new SuiteError("USAGE", `--module ${spec} is a folder, and what it is built against is not known; name the machine's kernel with --kernel (for example deb:linux-image-${facts.release}), or give a .ko file`);
-  const own = parseKernelSpec(options.kernel, options.config ?? []);
+  if (spec.endsWith(".ko")) return { name: basename(spec, ".ko").replaceAll("-", "_"), file: resolve(spec) };
+  const own = parseKernelSpec(options.kernel ?? "", options.config ?? []);
   const kernel = await buildKernel(makeTarget(target.arch.id, own.name, "none", "plain"), own.spec, build);
-  if (kernel.release !== facts.release) throw new SuiteError("CONFIG_INVALID", `the machine runs kernel ${facts.release}, and --kernel ${options.kernel} is ${kernel.release}; a module of the one does not load into the other`);
+  if (kernel.release !== facts.release) throw new SuiteError("CONFIG_INVALID", `the machine runs kernel ${facts.release}, and --kernel ${options.kernel ?? ""} is ${kernel.release}; a module of the one does not load into the other`);
   const module = await buildModule(makeTarget(target.arch.id, own.name, "none", "plain"), kernel, spec, build);
   if (module.ko === null) throw new SuiteError("USAGE", `--module ${spec} is part of a kernel; a machine that is not ours to boot has the kernel it has`);
   return { name: module.name, file: module.ko };

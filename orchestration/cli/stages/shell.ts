@@ -17,7 +17,8 @@ export async function shellIn(machine: Machine, ready: Pick<OneTarget, "built" |
   return await session.shell();
 }
 
-async function authorize(agentSocket: string, publicLine: string, timeoutMs: number): Promise<void> {
+/** Lets a key in, through the agent that virtual machines have. */
+export async function authorize(agentSocket: string, publicLine: string, timeoutMs: number): Promise<void> {
   await using agent = await AgentClient.connect(agentSocket, { timeoutMs, keepPeers: true });
   await agent.exec(["mkdir", "-p", "-m", "700", "/root/.ssh"], { timeoutMs });
   await agent.writeFile("/root/.ssh/authorized_keys", publicLine, { timeoutMs, mode: 0o600 });

@@ -31,6 +31,13 @@ export interface RemoteOptions {
   readonly signal: AbortSignal;
 }
 
+/** Where the agent may lie: the first that lets a program run. Many systems mount /run without that. */
+const BASES = ["/run", "/var/tmp", "/root"] as const;
+
+function folderIn(base: string, runId: string): string {
+  return `${base}/buslab-${runId}`;
+}
+
 /** From the panic of a board to a login again. */
 const REBOOT_MS = 600_000;
 /** A machine whose contact is lost and that nobody reboots may come back by itself within this. */
@@ -39,7 +46,8 @@ const REGAIN_MS = 60_000;
 /** A machine that is not ours to boot, reached through ssh channels alone. */
 export class RemoteHost implements AsyncDisposable {
   readonly options: RemoteOptions;
-  readonly dir: string;
+  /** Folder of ours there. */
+  dir: string;
   boot = "";
   /** Takes what the kernel logs; the lines of before a test had the machine go nowhere. */
   sink: ((line: string) => void) | null = null;
@@ -49,7 +57,7 @@ export class RemoteHost implements AsyncDisposable {
 
   constructor(options: RemoteOptions) {
     this.options = options;
-    this.dir = `/run/buslab-${options.runId}`;
+    this.dir = folderIn(BASES[0], options.runId);
   }
 
   /** Looks at a machine before anything is brought there. @throws SSH_FAILED | CONFIG_INVALID */
@@ -160,7 +168,15 @@ export class RemoteHost implements AsyncDisposable {
       const { exitCode, stderr } = await session.exec(`umask 077; mkdir -p ${this.dir} && rm -f ${this.dir}/${name} && cat > ${this.dir}/${name} && chmod ${mode} ${this.dir}/${name}`, { stdin: await readFile(local), deadlineMs });
       if (exitCode !== 0) throw new SuiteError("SSH_FAILED", `${name} cannot be written to ${this.dir} of ${this.options.access.host}: ${stderr.trim()}`);
     };
-    await put(this.options.agent, "agent", "755");
+    let ran = false;
+    for (const base of BASES) {
+      this.dir = folderIn(base, this.options.runId);
+      await put(this.options.agent, "agent", "755");
+      ran = (await session.exec(`${this.dir}/agent --version`, { deadlineMs })).exitCode === 0;
+      if (ran) break;
+      await session.exec(`rm -rf ${this.dir}`, { deadlineMs });
+    }
+    if (!ran) throw new SuiteError("CONFIG_INVALID", `the guest agent does not run on ${this.options.access.host}: neither from ${BASES.join(" nor ")}`);
     if (this.options.module !== null) await put(this.options.module.file, "module.ko", "600");
     this.boot = (await session.exec("cat /proc/sys/kernel/random/boot_id", { deadlineMs })).stdout.trim();
     this.#kmsg = await session.stream("exec cat /dev/kmsg");
