@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { Limits } from "../base/deadline.ts";
 import { digestOf } from "../base/digest.ts";
-import { SuiteError } from "../base/errors.ts";
+import { asSuiteError, SuiteError } from "../base/errors.ts";
 import { exec } from "../base/exec.ts";
 import { readJson, writeJson } from "../base/json-file.ts";
 import { ARCHES, type ArchRow } from "../target/arches.ts";
@@ -69,21 +69,21 @@ export async function describeKept(runDir: string, template: Pick<Template, "key
 
 /**
  * Keeps a running machine: memory, devices and disk of this moment. It goes on afterwards.
- * @returns the folder, or null for a machine that cannot be kept
+ * @returns why it could not be kept, or null. It never throws: the verdict is made of other things
  */
 export async function keepMachine(runDir: string, machine: Machine, template: Pick<Template, "frozen">, of: { readonly target: string; readonly test: string }, limits: Limits): Promise<string | null> {
   const dir = keptDir(runDir, of.target, of.test);
-  await mkdir(dir, { recursive: true });
   try {
+    await mkdir(dir, { recursive: true });
     // the template may be pruned long before the run: its part of the disk is 2 MB and is kept as well
     await copyFile(template.frozen.files.disk, join(dir, "base.qcow2"));
+    await exec(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", "base.qcow2", join(dir, "disk.qcow2")], { timeoutMs: limits.ms(SAVE_MS) });
     if (!(await machine.save(dir, limits.ms(SAVE_MS)))) throw new SuiteError("QMP_FAILED", `${machine.name} cannot be kept`);
-    await exec(["qemu-img", "rebase", "-u", "-F", "qcow2", "-b", "base.qcow2", join(dir, "disk.qcow2")], { timeoutMs: limits.ms(SAVE_MS) });
     await writeJson(join(dir, "kept.json"), { schema: "buslab.kept/1", target: of.target, test: of.test, at: new Date().toISOString() } satisfies z.infer<typeof machineSchema>);
-    return dir;
-  } catch {
-    await rm(dir, { recursive: true, force: true }).catch(() => undefined); // a full disk or a dying QEMU; the verdict is made of other things
     return null;
+  } catch (error) {
+    await rm(dir, { recursive: true, force: true }).catch(() => undefined); // a full disk, or a QEMU that dies
+    return asSuiteError(error).message;
   }
 }
 

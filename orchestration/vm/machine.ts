@@ -31,7 +31,7 @@ export interface Machine extends AsyncDisposable {
   interruptsOff(): Promise<boolean | undefined>;
   /** A non-maskable interrupt: the last question to a kernel that spins with interrupts off; false when it cannot. */
   interruptHard(): Promise<boolean>;
-  /** Writes memory and devices to `state` and its own part of the disk to `disk.qcow2` in a folder, then goes on; false when it cannot. */
+  /** Writes memory and devices to `state` in a folder and its own part of the disk to the empty `disk.qcow2` that is there, then goes on; false when it cannot. */
   save(dir: string, limitMs: number): Promise<boolean>;
   /** Opens a port of 127.0.0.1 that leads to the guest's sshd. @throws QMP_FAILED */
   forwardSsh(): Promise<number>;

@@ -1,4 +1,4 @@
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { Limits } from "../base/deadline.ts";
@@ -230,12 +230,13 @@ class MachinePool {
     }
   }
 
-  async #keep({ machine, target, test }: Lease): Promise<void> {
+  async #keep({ machine, target, test, evidenceDir }: Lease): Promise<void> {
     const frozen = this.#options.templates.get(target)?.frozen;
     const kept = this.#kept.get(target) ?? 0;
     if (frozen === undefined || kept >= (this.#options.keep ?? 0) || (await endedAlready(machine)) !== null) return;
     this.#kept.set(target, kept + 1);
-    await keepMachine(this.#options.runDir, machine, { frozen }, { target, test }, this.#options.limits);
+    const failure = await keepMachine(this.#options.runDir, machine, { frozen }, { target, test }, this.#options.limits);
+    if (failure !== null) await writeFile(join(evidenceDir, "not-kept.txt"), `${failure}\n`).catch(() => undefined);
   }
 
   async #discard(machine: Machine, dir: string): Promise<void> {

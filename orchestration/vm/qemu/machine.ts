@@ -164,10 +164,13 @@ export class QemuMachine implements Machine {
     if (this.endedByUs) return false;
     await this.monitor.send("stop");
     try {
-      const copied = this.monitor.event(({ event, data }) => event === "BLOCK_JOB_COMPLETED" && data["type"] === "backup");
-      // "top": what this clone wrote alone; it names the template's disk as the one behind it
-      await this.monitor.send("drive-backup", { device: "root", sync: "top", format: "qcow2", target: join(dir, "disk.qcow2") });
+      // Not drive-backup: it opens its target, and the file behind that, with the flags of this clone's own overlay, which is
+      // temporary (snapshot=on), and QEMU unlinks what is temporary: the template's disk was gone after the first one.
+      await this.monitor.send("blockdev-add", { driver: "qcow2", "node-name": "kept", file: { driver: "file", filename: join(dir, "disk.qcow2") }, backing: null });
+      const copied = this.monitor.event(({ event, data }) => event === "BLOCK_JOB_COMPLETED" && data["device"] === "keep");
+      await this.monitor.send("blockdev-backup", { "job-id": "keep", device: "root", target: "kept", sync: "top" });
       const { data } = await race(copied, { deadlineMs: limitMs, code: "QMP_FAILED", what: "copying the disk" });
+      await this.monitor.send("blockdev-del", { "node-name": "kept" });
       if (data["error"] !== undefined) throw new SuiteError("QMP_FAILED", `the disk could not be copied: ${String(data["error"])}`);
       await this.#writeState(join(dir, "state"), limitMs);
       return true;
