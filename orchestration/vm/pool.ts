@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Limits } from "../base/deadline.ts";
 import { digestOf } from "../base/digest.ts";
 import { SuiteError } from "../base/errors.ts";
+import { areaOfTest } from "../plan/test-id.ts";
 import type { KernelEvent, RecordOf } from "../record/v1.ts";
 import type { ConnectAgent } from "./guest-agent.ts";
 import { sizeOf } from "./console-file.ts";
@@ -233,7 +234,8 @@ class MachinePool {
   async #keep({ machine, target, test, evidenceDir }: Lease): Promise<void> {
     const frozen = this.#options.templates.get(target)?.frozen;
     const kept = this.#kept.get(target) ?? 0;
-    if (frozen === undefined || kept >= (this.#options.keep ?? 0) || (await endedAlready(machine)) !== null) return;
+    // a canary fails on purpose: it would take the place of a test that somebody wants to look into
+    if (frozen === undefined || areaOfTest(test) === "canary" || kept >= (this.#options.keep ?? 0) || (await endedAlready(machine)) !== null) return;
     this.#kept.set(target, kept + 1);
     const failure = await keepMachine(this.#options.runDir, machine, { frozen }, { target, test }, this.#options.limits);
     if (failure !== null) await writeFile(join(evidenceDir, "not-kept.txt"), `${failure}\n`).catch(() => undefined);
