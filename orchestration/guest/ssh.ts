@@ -100,16 +100,23 @@ export class SshSession implements AsyncDisposable {
 
   /** Runs a command by the remote shell and waits for its end. */
   async exec(command: string, options: { readonly stdin?: string | Uint8Array; readonly deadlineMs?: number } = {}): Promise<SshResult> {
-    const channel = await this.#call<ClientChannel>(`start of ${command}`, (done) => this.#client.exec(command, done));
     let stdout = "";
     let stderr = "";
-    channel.setEncoding("utf8").on("data", (chunk: string) => (stdout += chunk));
-    channel.stderr.setEncoding("utf8").on("data", (chunk: string) => (stderr += chunk));
-    const ended = new Promise<number | null>((resolve) => {
-      let exitCode: number | null = null;
-      channel.once("exit", (code: number | null) => (exitCode = code));
-      channel.once("close", () => resolve(exitCode));
-    });
+    let end: (exitCode: number | null) => void = () => undefined;
+    const ended = new Promise<number | null>((resolve) => (end = resolve));
+    const channel = await this.#call<ClientChannel>(`start of ${command}`, (done) =>
+      this.#client.exec(command, (error, opened) => {
+        // Listened to before anything is awaited: the status of a quick command comes in the same packet as its start.
+        if (error === undefined) {
+          let exitCode: number | null = null;
+          opened.once("exit", (code: number | null) => (exitCode = code));
+          opened.once("close", () => end(exitCode));
+          opened.setEncoding("utf8").on("data", (chunk: string) => (stdout += chunk));
+          opened.stderr.setEncoding("utf8").on("data", (chunk: string) => (stderr += chunk));
+        }
+        done(error, opened);
+      }),
+    );
     channel.end(typeof options.stdin === "object" ? Buffer.from(options.stdin) : (options.stdin ?? ""));
     const exitCode = await race(ended, { deadlineMs: options.deadlineMs ?? this.#deadlineMs, code: "SSH_FAILED", what: `remote command ${command}`, death: this.#lost });
     return { stdout, stderr, exitCode };

@@ -25,6 +25,7 @@ export class RemoteMachine implements Machine {
   readonly #consoleFrom: number;
   #die: (death: MachineDeath) => void = () => undefined;
   #client: Socket | null = null;
+  #broken = false;
   #asked: Promise<MachineDeath | null> | undefined;
 
   private constructor(host: RemoteHost, name: string, agent: SshStream, server: Server, agentSocket: string, consoleLog: string, consoleFrom: number) {
@@ -79,7 +80,8 @@ export class RemoteMachine implements Machine {
   }
 
   lostContact(): Promise<MachineDeath | null> {
-    return (this.#asked ??= this.#find());
+    // a channel that broke is looked into already
+    return this.#broken ? this.dead : (this.#asked ??= this.#find());
   }
 
   /** By a connection of its own: the agent may be what hangs. What the kernel prints comes by its log. */
@@ -138,9 +140,10 @@ export class RemoteMachine implements Machine {
     channel.on("data", (chunk: Buffer) => this.#client?.write(chunk));
     void this.#agent.ended.then(async () => {
       if (this.endedByUs) return;
+      this.#broken = true;
       this.#client?.destroy();
-      const death = await this.lostContact();
-      this.#end(death ?? { kind: "qemu-failed", detail: "the agent's channel closed although the machine answers" });
+      const death = await this.#find();
+      this.#end(death ?? { kind: "qemu-failed", detail: "the agent's channel broke" });
     });
   }
 
@@ -157,7 +160,7 @@ export class RemoteMachine implements Machine {
     if (boot === null) return { kind: "hung", detail: `contact was lost, and no new connection was answered${host.options.console === null ? "; there is no --console to tell why" : ""}` };
     if (boot !== host.boot) return { kind: "reset", detail: `contact was lost, and the machine has booted anew` };
     // the same kernel: what broke is the connection, unless only the agent is silent
-    return this.#agent.channel.destroyed || this.#agent.channel.closed ? { kind: "qemu-failed", detail: "the ssh connection broke, and the same kernel was reached by a new one" } : null;
+    return this.#broken ? { kind: "qemu-failed", detail: "the agent's channel broke, and the same kernel was reached by a new connection" } : null;
   }
 
   #end(death: MachineDeath): void {
