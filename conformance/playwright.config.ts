@@ -8,11 +8,12 @@ import type { SuiteOptions } from "./support/fixtures.ts";
 /**
  * One project per target of the plan. Without a plan (`--list`, an editor) there is one project without a machine.
  *
- * Environment: BUSLAB_PLAN, BUSLAB_RUN_DIR, BUSLAB_WORKERS (slots), BUSLAB_SLOWDOWN (how much slower than
- * hardware acceleration the machines are; all time-outs derive from it).
+ * Environment: BUSLAB_PLAN, BUSLAB_TARGETS (those of the plan that this runner has; default all), BUSLAB_RUNNER_DIR (what
+ * it may empty), BUSLAB_WORKERS (slots), BUSLAB_SLOWDOWN (how much slower than hardware acceleration the machines are;
+ * all time-outs derive from it).
  */
 const planPath = process.env["BUSLAB_PLAN"];
-const runDir = process.env["BUSLAB_RUN_DIR"];
+const own = process.env["BUSLAB_TARGETS"]?.split(",");
 const limits = new Limits(Number(process.env["BUSLAB_SLOWDOWN"] ?? "1"));
 const recordReporter = join(ROOT, "orchestration", "record", "reporter.ts");
 
@@ -23,7 +24,7 @@ const ASSERTION_LIMIT_MS = 2_000;
 export default defineConfig<SuiteOptions>({
   testDir: join(ROOT, "conformance", "tests"),
   testMatch: "**/*.spec.ts",
-  outputDir: join(runDir ?? join(ROOT, "test-results"), "runner"),
+  outputDir: process.env["BUSLAB_RUNNER_DIR"] ?? join(ROOT, "test-results", "runner"),
   fullyParallel: true,
   retries: 0, // a retry hides the race we look for
   workers: Number(process.env["BUSLAB_WORKERS"] ?? "1"),
@@ -44,5 +45,5 @@ function reporters(): ReporterDescription[] {
 function targets(): readonly string[] {
   if (planPath === undefined) return ["unplanned"];
   const plan = JSON.parse(readFileSync(planPath, "utf8")) as { readonly targets: readonly string[] };
-  return plan.targets;
+  return plan.targets.filter((target) => own?.includes(target) ?? true);
 }

@@ -1,6 +1,7 @@
+import { countAreas, countTests } from "../../orchestration/plan/areas.ts";
 import { plannedFor, plannedOn, type Plan, type PlannedTest } from "../../orchestration/plan/plan.ts";
 import { outcomeOf, summaryOf } from "../../orchestration/record/outcome.ts";
-import type { KernelEvent, Outcome, RecordOf, RunRecord } from "../../orchestration/record/v1.ts";
+import type { KernelEvent, RecordOf, RunRecord } from "../../orchestration/record/v1.ts";
 import type { CanaryVerdict, Counts, RequirementVerdict, TargetVerdict, TestVerdict, Violation } from "../../orchestration/record/verdict.ts";
 import { isBad, isBlank, targetVerdict } from "./rules.ts";
 import { describeWaiver, expired, fitsTarget, type Waiver } from "./waivers.ts";
@@ -56,8 +57,9 @@ export function judgeTarget(input: TargetInput): JudgedTarget {
     ...(end?.error?.blame === "subject" && end.error.code !== "GENERATION_UNKNOWN" ? [{ kind: "bring-up", code: end.error.code, title: end.error.message } as const] : []),
   ];
 
-  const counts = countOutcomes(tests);
-  const gaps = [...input.runGaps, ...gapsOf(target, counts, begin, end, generation)];
+  const counts = countTests(tests);
+  const own = [...gapsOf(target, counts, begin, end, generation), ...records.flatMap((record) => (record.type === "run-error" ? [`${target}: ${record.code}: ${record.message.split("\n")[0] ?? ""}.`] : []))];
+  const gaps = [...input.runGaps, ...own];
   const verdict = targetVerdict({ violations: violations.length, planHolds: input.planHolds, gaps });
   const tally = (must: boolean): TargetVerdict["requirements"] => {
     const rows = states.filter((row) => (row.level === "must") === must);
@@ -70,6 +72,7 @@ export function judgeTarget(input: TargetInput): JudgedTarget {
       verdict,
       accel: begin?.accel ?? { kind: "none", why: "the target did not begin" },
       counts,
+      areas: countAreas(tests),
       requirements: tally(true),
       advisory: tally(false),
       violated: violated.map((row) => row.id),
@@ -83,7 +86,7 @@ export function judgeTarget(input: TargetInput): JudgedTarget {
       tests,
     },
     canaries,
-    reasons: [...violations.map((violation) => sentence(target, violation)), ...gapsOf(target, counts, begin, end, generation)],
+    reasons: [...violations.map((violation) => sentence(target, violation)), ...own],
     usedWaivers: [...new Set(states.filter((row) => row.state === "waived").flatMap((row) => excuses.active.get(row.id) ?? []))],
     expiredWaivers: excuses.expired,
   };
@@ -226,21 +229,6 @@ function eventsOf(planned: readonly PlannedTest[], records: readonly RunRecord[]
   const ordinary = new Set(planned.filter((test) => test.canary === undefined).map((test) => test.id));
   const inTests = records.flatMap((record) => (record.type === "lease" && ordinary.has(record.test) ? record.events.map((event: KernelEvent) => ({ ...event, test: record.test })) : []));
   return [...inTests, ...(end?.events ?? []).map((event) => ({ ...event, test: null }))];
-}
-
-function countOutcomes(tests: readonly TestVerdict[]): Counts {
-  const count = (kind: Outcome["kind"]): number => tests.filter((test) => test.outcome.kind === kind).length;
-  return {
-    planned: tests.length,
-    passed: count("passed"),
-    failed: count("failed"),
-    crashed: count("crashed"),
-    timedOut: count("timed-out"),
-    unsupported: count("unsupported"),
-    infraError: count("infra-error"),
-    notRun: count("not-run"),
-    waived: tests.filter((test) => test.waived).length,
-  };
 }
 
 function durations(end: RecordOf<"target-end"> | undefined): TargetVerdict["durationsMs"] {

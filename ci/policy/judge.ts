@@ -98,7 +98,7 @@ function runGapsOf(log: RecordLog, plan: Plan, planHolds: boolean): string[] {
     ...(log.torn.length > 0 ? [`${log.torn.length} lines of the records are torn.`] : []),
     ...(log.gaps.length > 0 ? [`Records are missing: ${log.gaps.join(", ")}.`] : []),
     ...(unplanned.length > 0 ? [`${unplanned.length} tests or targets outside of the plan have records: ${unplanned.slice(0, 3).join(", ")}.`] : []),
-    ...records.flatMap((record) => (record.type === "run-error" ? [`${record.code}: ${record.message.split("\n")[0] ?? ""}.`] : [])),
+    ...records.flatMap((record) => (record.type === "run-error" && record.target === null ? [`${record.code}: ${record.message.split("\n")[0] ?? ""}.`] : [])),
   ];
 }
 

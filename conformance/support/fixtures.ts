@@ -7,7 +7,7 @@ import { ROOT } from "../../orchestration/base/paths.ts";
 import { AgentClient } from "../../orchestration/guest/agent-client.ts";
 import { AgentRefusal } from "../../orchestration/guest/channel.ts";
 import type { SpawnOptions } from "../../orchestration/guest/spawn-options.ts";
-import { testId } from "../../orchestration/plan/test-id.ts";
+import { areaOfTest, testId } from "../../orchestration/plan/test-id.ts";
 import { EVIDENCE_ANNOTATION, REQUIREMENT_ANNOTATION } from "../../orchestration/record/annotations.ts";
 import type { LeaseGrant } from "../../orchestration/vm/lease.ts";
 import { PoolClient } from "../../orchestration/vm/pool-client.ts";
@@ -87,6 +87,7 @@ export const test = base.extend<SuiteOptions & SuiteFixtures, SuiteWorkerFixture
     info.annotations.push({ type: EVIDENCE_ANNOTATION, description: grant.evidenceDir });
     try {
       requireOptions(info, grant);
+      if (grant.facts["shared"] === true && areaOfTest(idOf(info)) === "lsm") unsupported("a machine for this test alone: it loads policy, which cannot be taken back");
       await use({ ...grant, killQemu: () => pool.killQemu(grant.lease) });
     } finally {
       const failed = info.status !== info.expectedStatus;

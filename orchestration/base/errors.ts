@@ -26,6 +26,7 @@ export const ERROR_TABLE = {
   NOTHING_THERE: { blame: "caller", hint: "Look at the list that should have it and name one of its entries." },
   BODY_TOO_LARGE: { blame: "caller", hint: "Send less at once; the message tells how much is taken." },
   UPLOAD_CONFLICT: { blame: "caller", hint: "The centre has other content under this name; compare the two before anything is replaced." },
+  ARTIFACT_GONE: { blame: "caller", hint: "Run the test again with ./buslab run, or --fresh for a new machine of the same target." },
   // the subject's faults
   MODULE_BUILD_FAILED: { blame: "subject", hint: "Mend the compiler errors shown and run again." },
   MODULE_LOAD_FAILED: { blame: "subject", hint: "Read the kernel log shown: the module was refused or crashed while loading." },

@@ -14,7 +14,7 @@ import { ingestFigure, planFigure } from "./host-figures.ts";
 import { agentFigures, cloneFigures } from "./machine-figures.ts";
 
 export { renderFigures, type BenchDocument, type Figure } from "./figures.ts";
-export { bootFigure } from "./machine-figures.ts";
+export { agentFigures, bootFigures, cloneFigures } from "./machine-figures.ts";
 export { absences, cellsOf, figuresOf } from "./transport-figures.ts";
 export { renderTransports } from "./transport-tables.ts";
 export { compareTransports } from "./transports.ts";

@@ -1,4 +1,4 @@
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { exec } from "../base/exec.ts";
 import type { Limits } from "../base/deadline.ts";
@@ -36,29 +36,64 @@ export async function agentFigures(agent: AgentClient): Promise<Figure[]> {
 
 /** Start of QEMU to a clone that answers, and to one with its own entropy and the right time. */
 export async function cloneFigures(template: Template, ctx: { readonly runId: string; readonly dir: string; readonly signal: AbortSignal }): Promise<Figure[]> {
-  const [answers, readies]: [number[], number[]] = [[], []];
+  const [answers, readies, seeded, memory]: [number[], number[], number[], number[]] = [[], [], [], []];
   for (let turn = 0; turn < CLONES; turn++) {
     const dir = join(ctx.dir, `clone${turn}`);
     await mkdir(dir);
     const { machine, answerMs, readyMs } = await template.clone({ name: `buslab-${ctx.runId}-clone${turn}`, dir, signal: ctx.signal });
+    memory.push(await anonymousMb(machine.pid));
     await machine.kill();
     await rm(dir, { recursive: true, force: true });
     answers.push(answerMs);
     readies.push(readyMs);
+    seeded.push(readyMs - answerMs);
   }
-  return [timed(`clone start to the agent's first answer, median of ${CLONES}`, median(answers), "ms"), timed(`clone start to ready, median of ${CLONES}`, median(readies), "ms")];
+  return [
+    timed(`clone start to the agent's first answer, median of ${CLONES}`, median(answers), "ms"),
+    timed(`new random numbers and the time of day in a clone, median of ${CLONES}`, median(seeded), "ms"),
+    timed(`clone start to ready, median of ${CLONES}`, median(readies), "ms"),
+    timed(`anonymous memory of a ready clone, median of ${CLONES}`, median(memory), "MiB"),
+  ];
+}
+
+/** What a process has of its own, pages copied on write included. @see Linux Documentation/filesystems/proc.rst, smaps_rollup */
+async function anonymousMb(pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/smaps_rollup`, "utf8");
+  return Number(/^Anonymous: +(\d+) kB/m.exec(text)?.[1] ?? Number.NaN) / 1024;
+}
+
+export interface BootContext {
+  readonly runId: string;
+  readonly dir: string;
+  readonly limits: Limits;
+  readonly connectAgent: ConnectAgent;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+/** Cold boots of the target, and beside them, alternating in the same run, boots of the same image with another kernel. */
+export async function bootFigures(spec: TemplateSpec, other: { readonly name: string; readonly spec: TemplateSpec } | null, times: number, ctx: BootContext): Promise<Figure[]> {
+  const [own, others]: [number[], number[]] = [[], []];
+  for (let turn = 0; turn < times; turn++) {
+    own.push(await bootMs(spec, ctx));
+    if (other !== null) others.push(await bootMs(other.spec, ctx));
+  }
+  const of = times === 1 ? "" : `, median of ${times}`;
+  const seconds = median(own) / 1000;
+  const figures = [timed(`cold boot to a settled systemd with the agent answering${of}`, seconds, "s")];
+  if (other !== null) figures.push(timed(`the same with ${other.name}${of}`, median(others) / 1000, "s", { what: "ours", ratio: median(others) / 1000 / seconds }));
+  return figures;
 }
 
 /** One cold boot of the target, as its template is made: start of QEMU to a settled systemd with the agent answering. */
-export async function bootFigure(spec: TemplateSpec, ctx: { readonly runId: string; readonly dir: string; readonly limits: Limits; readonly connectAgent: ConnectAgent; readonly progress: Progress; readonly signal: AbortSignal }): Promise<Figure> {
-  const dir = join(ctx.dir, "boot");
-  await mkdir(dir);
+async function bootMs(spec: TemplateSpec, ctx: BootContext): Promise<number> {
+  const dir = await mkdtemp(join(ctx.dir, "boot-"));
   const disk = join(dir, "disk.qcow2");
   await exec(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", spec.image.disk, disk], { timeoutMs: ctx.limits.ms(5_000) });
-  const step = ctx.progress.step("cold boot");
+  const step = ctx.progress.step(`cold boot ${spec.target.kernel}`);
   const started = performance.now();
   await using machine = await QemuMachine.start({
-    name: `buslab-${ctx.runId}-boot`,
+    name: `buslab-${ctx.runId}-boot${dir.slice(-6)}`,
     dir,
     socketDir: await makeSocketDir(ctx.runId),
     hardware: hardwareOf(spec),
@@ -69,16 +104,18 @@ export async function bootFigure(spec: TemplateSpec, ctx: { readonly runId: stri
   const abort = (): void => void machine.kill();
   ctx.signal.addEventListener("abort", abort, { once: true });
   try {
-    const agent = await bootToSettled(machine, { limits: ctx.limits, connectAgent: ctx.connectAgent, step, signal: ctx.signal });
+    const agent = await bootToSettled(machine, { limits: spec.limits, connectAgent: ctx.connectAgent, step, signal: ctx.signal });
     const ms = performance.now() - started;
     await agent.close();
     step.done();
-    return timed("cold boot to a settled systemd with the agent answering", ms / 1000, "s");
+    return ms;
   } catch (error) {
     step.fail(error instanceof Error ? error.message : String(error));
     throw error;
   } finally {
     ctx.signal.removeEventListener("abort", abort);
+    await machine.kill();
+    await rm(dir, { recursive: true, force: true });
   }
 }
 

@@ -15,10 +15,19 @@ export interface SshAccess {
   readonly host: string;
   readonly port: number;
   readonly user: string;
-  readonly privateKey: string;
+  /** Either this or an ssh agent's socket. */
+  readonly privateKey?: string;
+  readonly agentSocket?: string;
   /** The server's ed25519 key as in its `.pub` file; any other key is refused. */
   readonly hostKeyLine: string;
   readonly deadlineMs: number;
+}
+
+/** A remote command that goes on: its three streams, and its end. */
+export interface SshStream {
+  readonly channel: ClientChannel;
+  /** Resolves when it has ended, or the connection is gone. */
+  readonly ended: Promise<void>;
 }
 
 export interface SshResult {
@@ -38,11 +47,14 @@ export class SshSession implements AsyncDisposable {
   readonly #client: Client;
   readonly #lost: Promise<never>;
   readonly #deadlineMs: number;
+  /** Resolves when the connection is gone, whoever ended it. */
+  readonly closed: Promise<void>;
 
   private constructor(client: Client, lost: Promise<never>, deadlineMs: number) {
     this.#client = client;
     this.#lost = lost;
     this.#deadlineMs = deadlineMs;
+    this.closed = lost.catch(() => undefined);
   }
 
   /** @throws SSH_FAILED when the server is not there, shows another key than the pinned one, or refuses ours */
@@ -61,7 +73,8 @@ export class SshSession implements AsyncDisposable {
       host: access.host,
       port: access.port,
       username: access.user,
-      privateKey: access.privateKey,
+      ...(access.privateKey === undefined ? {} : { privateKey: access.privateKey }),
+      ...(access.agentSocket === undefined ? {} : { agent: access.agentSocket }),
       readyTimeout: access.deadlineMs,
       keepaliveInterval: 5_000,
       algorithms: { serverHostKey: ["ssh-ed25519"] },
@@ -86,20 +99,35 @@ export class SshSession implements AsyncDisposable {
   }
 
   /** Runs a command by the remote shell and waits for its end. */
-  async exec(command: string, options: { readonly stdin?: string; readonly deadlineMs?: number } = {}): Promise<SshResult> {
-    const channel = await this.#call<ClientChannel>(`start of ${command}`, (done) => this.#client.exec(command, done));
+  async exec(command: string, options: { readonly stdin?: string | Uint8Array; readonly deadlineMs?: number } = {}): Promise<SshResult> {
     let stdout = "";
     let stderr = "";
-    channel.setEncoding("utf8").on("data", (chunk: string) => (stdout += chunk));
-    channel.stderr.setEncoding("utf8").on("data", (chunk: string) => (stderr += chunk));
-    const ended = new Promise<number | null>((resolve) => {
-      let exitCode: number | null = null;
-      channel.once("exit", (code: number | null) => (exitCode = code));
-      channel.once("close", () => resolve(exitCode));
-    });
-    channel.end(options.stdin ?? "");
+    let end: (exitCode: number | null) => void = () => undefined;
+    const ended = new Promise<number | null>((resolve) => (end = resolve));
+    const channel = await this.#call<ClientChannel>(`start of ${command}`, (done) =>
+      this.#client.exec(command, (error, opened) => {
+        // Listened to before anything is awaited: the status of a quick command comes in the same packet as its start.
+        if (error === undefined) {
+          let exitCode: number | null = null;
+          opened.once("exit", (code: number | null) => (exitCode = code));
+          opened.once("close", () => end(exitCode));
+          opened.setEncoding("utf8").on("data", (chunk: string) => (stdout += chunk));
+          opened.stderr.setEncoding("utf8").on("data", (chunk: string) => (stderr += chunk));
+        }
+        done(error, opened);
+      }),
+    );
+    channel.end(typeof options.stdin === "object" ? Buffer.from(options.stdin) : (options.stdin ?? ""));
     const exitCode = await race(ended, { deadlineMs: options.deadlineMs ?? this.#deadlineMs, code: "SSH_FAILED", what: `remote command ${command}`, death: this.#lost });
     return { stdout, stderr, exitCode };
+  }
+
+  /** Starts a command and hands its streams over. */
+  async stream(command: string): Promise<SshStream> {
+    const channel = await this.#call<ClientChannel>(`start of ${command}`, (done) => this.#client.exec(command, done));
+    channel.on("error", () => undefined); // `close` follows
+    const ended = Promise.race([new Promise<void>((resolve) => channel.once("close", () => resolve())), this.closed]);
+    return { channel, ended };
   }
 
   /** Joins this terminal to a remote login shell until it ends; returns its exit status. */

@@ -16,6 +16,7 @@ export async function plan(options: {
   readonly generation: "auto" | Generation;
   readonly seed?: number;
   readonly run?: string;
+  readonly shared?: { readonly rebootable: boolean };
   readonly waiversFile?: string;
   readonly signal?: AbortSignal;
 }): Promise<Plan> {
@@ -29,5 +30,6 @@ export async function plan(options: {
     selection: options.selection,
     seed: options.seed ?? 1,
     ...(options.run === undefined ? {} : { run: options.run }),
+    ...(options.shared === undefined ? {} : { shared: options.shared }),
   });
 }

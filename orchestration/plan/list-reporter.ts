@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import type { FullConfig, Suite, TestError } from "@playwright/test/reporter";
-import { BUILD_ANNOTATION, CANARY_ANNOTATION, GENERATION_ANNOTATION, REQUIREMENT_ANNOTATION } from "../record/annotations.ts";
+import { BUILD_ANNOTATION, CANARY_ANNOTATION, GENERATION_ANNOTATION, MACHINE_ANNOTATION, REQUIREMENT_ANNOTATION } from "../record/annotations.ts";
 import { testId } from "./test-id.ts";
 
 /** One test as the runner lists it; requirement ids are not yet checked against the catalogue. */
@@ -14,6 +14,8 @@ export interface ListedTest {
   readonly generations: readonly string[];
   /** Builds that a canary is narrowed to; absent for all. */
   readonly builds?: readonly string[];
+  /** What a canary may be planted in besides a machine of its own. */
+  readonly machine?: string;
   /** Outcome a canary declares, null for an ordinary test. */
   readonly canary: string | null;
 }
@@ -44,6 +46,7 @@ export default class ListReporter {
         requirements: [...new Set(test.annotations.filter((note) => note.type === REQUIREMENT_ANNOTATION).map((note) => note.description ?? ""))],
         generations: test.annotations.filter((note) => note.type === GENERATION_ANNOTATION).map((note) => note.description ?? ""),
         canary: canary ?? null,
+        ...machineOf(test.annotations.find((note) => note.type === MACHINE_ANNOTATION)?.description),
         ...(builds.length === 0 ? {} : { builds }),
       };
       byId.set(listed.id, listed); // the same test stands once in each project
@@ -64,6 +67,10 @@ export default class ListReporter {
   printsToStdio(): boolean {
     return true;
   }
+}
+
+function machineOf(machine: string | undefined): Pick<ListedTest, "machine"> {
+  return machine === undefined ? {} : { machine };
 }
 
 function relativePosix(from: string, to: string): string {

@@ -43,6 +43,15 @@ test("the plan pairs every target with every test and counts the requirements", 
   assert.deepEqual(plan.tests.at(-1)?.canary, { expect: "crashed", detail: "panic" });
 });
 
+test("a machine that others use gets only canaries that leave it as it is, and more when somebody can reboot it", () => {
+  const tests = [...TESTS, listed("canary/lost.spec.ts:a lost result", [], { canary: "infra-error: RESULT_LOST", machine: "any" }), listed("canary/panic.spec.ts:a remote panic", [], { canary: "crashed: panic", machine: "rebootable" })];
+  const canaries = (shared?: { readonly rebootable: boolean }): string[] =>
+    makePlan(input({ tests, ...(shared === undefined ? {} : { shared }) })).tests.filter((each) => each.canary !== undefined).map(({ title }) => title);
+  assert.deepEqual(canaries({ rebootable: false }), ["a lost result"]);
+  assert.deepEqual(canaries({ rebootable: true }), ["a lost result", "a remote panic"]);
+  assert.deepEqual(canaries(), ["a panic", "a lost result", "a remote panic"]);
+});
+
 test("the same input gives the same digest, another seed another one", () => {
   assert.equal(planDigest(makePlan(input())), planDigest(makePlan(input())));
   assert.notEqual(planDigest(makePlan(input())), planDigest(makePlan(input({ seed: 8 }))));

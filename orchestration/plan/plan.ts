@@ -92,6 +92,8 @@ export interface PlanInput {
   readonly selection: Selection;
   readonly seed: number;
   readonly run?: string;
+  /** The targets are machines that others use too: a canary that breaks its machine has no place there, unless somebody can reboot it and read its console. */
+  readonly shared?: { readonly rebootable: boolean };
   /** Only tests give their own; the default is the whole catalogue. */
   readonly catalogue?: { readonly rows: readonly Requirement[]; readonly digest: string };
 }
@@ -105,8 +107,9 @@ export function makePlan(input: PlanInput): Plan {
   const byId = new Map(rows.map((row) => [row.id, row]));
   checkSelection(input.selection, byId);
   if (input.targets.length === 0) throw new SuiteError("TARGET_UNKNOWN", "no target is named");
-  const suite = input.tests.map((test) => plannedTest(test, byId));
-  const chosen = new Set(select(input.tests, input.selection).map((test) => test.id));
+  const listed = input.tests.filter((test) => test.canary === null || input.shared === undefined || test.machine === "any" || (test.machine === "rebootable" && input.shared.rebootable));
+  const suite = listed.map((test) => plannedTest(test, byId));
+  const chosen = new Set(select(listed, input.selection).map((test) => test.id));
   const tests = suite.filter((test) => chosen.has(test.id) && plannedFor(test, input.generation) && input.targets.some((target) => plannedOn(test, target)));
   if (!tests.some((test) => test.canary === undefined)) throw new SuiteError("SELECTION_EMPTY", `no selected test holds for generation ${input.generation}`);
   if (!tests.some((test) => test.canary !== undefined)) throw new SuiteError("RUNNER_FAILED", "the suite has no canary, so no verdict could be trusted");

@@ -4,6 +4,8 @@ export const REQUIREMENT_ANNOTATION = "requirement";
 export const GENERATION_ANNOTATION = "generation";
 /** Marks a canary; the text is the outcome that the harness must call it by: `crashed`, `crashed: oops`, `infra-error: VM_DIED`. */
 export const CANARY_ANNOTATION = "canary";
+/** On a canary: what it may be planted in besides a machine of its own: `any`, or `rebootable` with a console. */
+export const MACHINE_ANNOTATION = "machine";
 /** Narrows a canary to targets of this build: only there is what it plants looked for. */
 export const BUILD_ANNOTATION = "build";
 /** Names a thing the subject lacks; with it a skipped test is `unsupported`. */

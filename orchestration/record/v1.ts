@@ -36,7 +36,7 @@ export const recordSchema = z.discriminatedUnion("type", [
     ...base,
     type: z.literal("target-begin"),
     target: z.string(),
-    accel: z.object({ kind: z.enum(["kvm", "tcg"]), why: z.string() }),
+    accel: z.object({ kind: z.enum(["kvm", "tcg", /** a machine that is not ours to boot */ "none"]), why: z.string() }),
     artifacts: z.record(z.string(), z.object({ key: z.string(), state: z.enum(["built", "reused"]), because: z.string() })),
   }),
   z.object({ ...base, type: z.literal("fact"), target: z.string(), name: z.string(), value: z.unknown() }),

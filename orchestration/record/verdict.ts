@@ -77,6 +77,8 @@ const targetVerdictSchema = z.object({
   verdict: z.enum(["conformant", "violated", "undecided"]),
   accel: z.object({ kind: z.enum(["kvm", "tcg", "none"]), why: z.string() }),
   counts: countsSchema,
+  /** The same by area; absent from documents of before there was a matrix. */
+  areas: z.record(z.string(), countsSchema).optional(),
   /** Requirements of level must in scope; held + violated + waived + unjudged is all of them. */
   requirements: z.object({ held: z.int(), violated: z.int(), unjudged: z.int(), waived: z.int() }),
   /** The same for should and may, which never make a verdict red. */

@@ -15,6 +15,7 @@ import type { KernelEvent } from "../record/v1.ts";
 import { scanConsole } from "../vm/console/scan.ts";
 import type { Template } from "../vm/template.ts";
 import { requireLsm } from "./lsm.ts";
+import type { CloneContext } from "./one-clone.ts";
 import type { GenerationFinding } from "./run.ts";
 
 type Generation = "2015-03" | "2015-08";
@@ -28,10 +29,11 @@ const ASKED = [BigInt(ITEM.ATTACH_FLAGS_SEND), BigInt(ITEM.ATTACH_FLAGS_RECV)] a
  * is asked is told by `events`. The security module that the target names is looked at first.
  * @throws LSM_NOT_IN_FORCE, and what cloning a machine throws
  */
-export async function detectGeneration(template: Pick<Template, "clone" | "target">, ctx: { readonly runId: string; readonly dir: string; readonly slowdown: number }): Promise<GenerationFinding & { readonly events: readonly KernelEvent[] }> {
-  const dir = join(ctx.dir, "generation");
+export async function detectGeneration(template: Pick<Template, "clone" | "target">, ctx: CloneContext): Promise<GenerationFinding & { readonly events: readonly KernelEvent[] }> {
+  const own = `generation${ctx.tag ?? ""}`;
+  const dir = join(ctx.dir, own);
   await mkdir(dir, { recursive: true });
-  const { machine } = await template.clone({ name: `buslab-${ctx.runId}-generation`, dir });
+  const { machine } = await template.clone({ name: `buslab-${ctx.runId}-${own}`, dir });
   try {
     const limits = new Limits(ctx.slowdown);
     const agent = await AgentClient.connect(machine.agentSocket, { timeoutMs: limits.ms(3_000), requestTimeoutMs: limits.ms(3_000) });

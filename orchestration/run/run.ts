@@ -2,13 +2,13 @@ import { nowMs } from "../base/deadline.ts";
 import { asSuiteError, SuiteError } from "../base/errors.ts";
 import { writeJson } from "../base/json-file.ts";
 import type { Progress } from "../base/progress.ts";
-import { planDigest, plannedFor, plannedOn, type Plan, type PlannedTest } from "../plan/plan.ts";
+import { planDigest, type Plan } from "../plan/plan.ts";
 import { createRecords, RecordWriter } from "../record/jsonl.ts";
 import type { KernelEvent, RecordFields, RecordOf } from "../record/v1.ts";
-import { Follower } from "./follow.ts";
-import { RunProgress } from "./progress.ts";
+import { Lanes } from "./lanes.ts";
 import type { RunFolder } from "./run-folder.ts";
-import { runRunner, type RunnerOptions } from "./runner.ts";
+import type { RunnerOptions } from "./runner.ts";
+import { runTargetTests } from "./target-tests.ts";
 
 /** The signs of spec/00-overview.md section 4, and what they come to. */
 export interface GenerationFinding {
@@ -47,11 +47,15 @@ export interface RunningPool extends AsyncDisposable {
 }
 
 export interface PoolOptions<T> {
+  /** Tells it from other pools of the run; none or empty for the only one. */
+  readonly name?: string;
   readonly templates: ReadonlyMap<string, T>;
   readonly facts: ReadonlyMap<string, Readonly<Record<string, unknown>>>;
   readonly slots: number;
   readonly folder: RunFolder;
   readonly slowdown: number;
+  /** Machines of failed tests that are kept, for each target; default: none. */
+  readonly keep?: number;
   readonly appendRecord: (fields: RecordFields) => void;
   /** Takes what a machine's kernel said before any test had it. */
   readonly onTargetEvents: (target: string, events: readonly KernelEvent[]) => void;
@@ -61,22 +65,21 @@ export interface RunOptions<T> {
   readonly plan: Plan;
   readonly folder: RunFolder;
   readonly slots: number;
+  /** Machines of failed tests that are kept, for each target; default: none. */
+  readonly keep?: number;
   readonly progress: Progress;
   readonly signal: AbortSignal;
-  /** Builds and boots one target. @throws SuiteError whose blame decides what it means */
+  /** Builds what one target needs, before any is booted. @throws SuiteError whose blame decides what it means */
+  readonly build?: (target: string, ctx: BringUpContext) => Promise<void>;
+  /** Boots one target. @throws as build */
   readonly bringUp: (target: string, ctx: BringUpContext) => Promise<Ready<T>>;
   readonly startPool: (options: PoolOptions<T>) => Promise<RunningPool>;
   /** Another command in the runner's place; for tests. */
   readonly runnerArgv?: RunnerOptions["argv"];
 }
 
-/** Longest silence of the runner on hardware before it counts as dead; several times the limit of one test. */
-const SILENCE_MS = 60_000;
-/** A runner that dies is replaced for the tests that have not begun, and so often. */
-const RUNNER_STARTS = 4;
-
 /**
- * Boots the targets, runs the planned tests and records everything. It judges nothing and throws only before the first
+ * Builds the targets, boots them and runs their planned tests side by side, and records everything. It judges nothing and throws only before the first
  * record: whatever happens later is in records.jsonl, and the file always ends with a `run-end` unless this process is killed.
  */
 export async function runAll<T>(options: RunOptions<T>): Promise<{ readonly interrupted: boolean }> {
@@ -86,95 +89,75 @@ export async function runAll<T>(options: RunOptions<T>): Promise<{ readonly inte
   using writer = new RecordWriter({ path: folder.records, run: folder.run, writer: `run-${process.pid}` });
   writer.append({ type: "run-begin", planDigest: planDigest(plan), seed: plan.seed });
 
-  const startedMs = new Map<string, number>();
-  const ready = new Map<string, Ready<T>>();
   const events = new TargetEvents();
-  for (const target of plan.targets) {
-    startedMs.set(target, nowMs());
-    const spent = { build: 0, boot: 0 };
-    const end = (ended: "failed" | "interrupted", error: RecordOf<"target-end">["error"]): void =>
-      writer.append({ type: "target-end", target, ended, error, events: events.of(target), durationsMs: { ...spent, run: 0, total: elapsed(startedMs, target) } });
-    if (signal.aborted) {
-      end("interrupted", null);
-      continue;
-    }
+  const works = plan.targets.map((target): TargetWork => ({ target, startedMs: nowMs(), spent: { build: 0, boot: 0 }, over: false }));
+  const end = ({ target, startedMs, spent }: TargetWork, ended: "complete" | "failed" | "interrupted", error: RecordOf<"target-end">["error"] = null, run = 0): void =>
+    writer.append({ type: "target-end", target, ended, error, events: events.of(target), durationsMs: { ...spent, run, total: Math.round(nowMs() - startedMs) } });
+  /** Records what went wrong with a target, and lets the others go on. */
+  const guarded = async (work: TargetWork, act: () => Promise<void>): Promise<void> => {
+    if (work.over) return;
     try {
-      const up = await options.bringUp(target, { folder, progress: options.progress, signal, spent });
-      const { detected, signs, events: whileAsked = [] } = up.generation;
-      events.add(target, [...up.events, ...whileAsked]);
-      writer.append({ type: "target-begin", target, accel: up.accel, artifacts: up.artifacts });
-      for (const [name, value] of Object.entries({ ...up.facts, generation: { detected, signs } })) writer.append({ type: "fact", target, name, value });
-      if (up.generation.detected === "unknown" && plan.generation === "auto") end("failed", errorRecord(generationUnknown(up.generation)));
-      else ready.set(target, up);
+      if (!signal.aborted) return await act();
+      end(work, "interrupted");
     } catch (thrown) {
-      if (signal.aborted) end("interrupted", null);
-      else end("failed", errorRecord(asSuiteError(thrown)));
+      if (signal.aborted) end(work, "interrupted");
+      else end(work, "failed", errorRecord(asSuiteError(thrown)));
     }
-  }
+    work.over = true;
+  };
 
-  if (ready.size > 0 && !signal.aborted) await runTests(options, ready, writer, events);
-  for (const [target, up] of ready) {
-    const total = elapsed(startedMs, target);
-    const run = Math.max(0, total - up.durationsMs.build - up.durationsMs.boot);
-    writer.append({ type: "target-end", target, ended: signal.aborted ? "interrupted" : "complete", error: null, events: events.of(target), durationsMs: { ...up.durationsMs, run, total } });
+  // Built one after the other: each build takes every core, and what targets share is then there for the next.
+  for (const work of works) {
+    work.startedMs = nowMs();
+    await guarded(work, async () => options.build?.(work.target, { folder, progress: options.progress, signal, spent: work.spent }));
   }
+  const lanes = new Lanes(options.slots);
+  await Promise.all(
+    works.map((work) =>
+      guarded(work, async () => {
+        const up = await inLane(lanes, async () => (signal.aborted ? null : options.bringUp(work.target, { folder, progress: options.progress, signal, spent: work.spent })));
+        if (up === null) return end(work, "interrupted");
+        const { detected, signs, events: whileAsked = [] } = up.generation;
+        events.add(work.target, [...up.events, ...whileAsked]);
+        writer.append({ type: "target-begin", target: work.target, accel: up.accel, artifacts: up.artifacts });
+        for (const [name, value] of Object.entries({ ...up.facts, generation: { detected, signs } })) writer.append({ type: "fact", target: work.target, name, value });
+        if (detected === "unknown" && plan.generation === "auto") throw generationUnknown(up.generation);
+        const slots = await lanes.share(() => works.filter((other) => other !== work && !other.over && other.tested !== true).length);
+        work.tested = true;
+        const runStartedMs = nowMs();
+        try {
+          const name = works.length === 1 ? "" : `t${works.indexOf(work) + 1}`;
+          if (!signal.aborted) await runTargetTests({ ...options, target: work.target, up, slots, name, writer, onTargetEvents: (target, found) => events.add(target, found) });
+        } finally {
+          lanes.give(slots);
+        }
+        work.over = true;
+        end(work, signal.aborted ? "interrupted" : "complete", null, Math.round(nowMs() - runStartedMs));
+      }),
+    ),
+  );
   if (writer.failure !== undefined) writer.append({ type: "run-error", target: null, code: writer.failure.code, message: writer.failure.message });
   writer.append({ type: "run-end", ended: signal.aborted ? "interrupted" : "complete" });
   return { interrupted: signal.aborted };
 }
 
-/** Everything between the pool's start and its end; errors become records. */
-async function runTests<T>(options: RunOptions<T>, ready: ReadonlyMap<string, Ready<T>>, writer: RecordWriter, events: TargetEvents): Promise<void> {
-  const { plan, folder } = options;
-  const tests = new Map([...ready].map(([target, up]) => [target, testsFor(plan, target, up.generation)]));
-  const planned = [...tests.values()].reduce((sum, own) => sum + own.length, 0);
-  const step = options.progress.step("run");
-  const progress = new RunProgress(step, planned);
-  const follower = new Follower(folder.records, (record) => progress.take(record));
-  const slowdown = Math.max(...[...ready.values()].map((up) => up.slowdown));
+/** One target on its way through the run. */
+interface TargetWork {
+  readonly target: string;
+  startedMs: number;
+  readonly spent: BringUpContext["spent"];
+  /** Its end is recorded. */
+  over: boolean;
+  /** Its tests have begun. */
+  tested?: boolean;
+}
+
+async function inLane<T>(lanes: Lanes, act: () => Promise<T>): Promise<T> {
+  const own = await lanes.one();
   try {
-    await using pool = await options.startPool({
-      templates: new Map([...ready].map(([target, up]) => [target, up.template])),
-      facts: new Map([...ready].map(([target, up]) => [target, { ...up.facts, generation: plan.generation === "auto" ? up.generation.detected : plan.generation }])),
-      slots: options.slots,
-      folder,
-      slowdown,
-      appendRecord: (fields) => writer.append(fields),
-      onTargetEvents: (target, found) => events.add(target, found),
-    });
-    for (let starts = 1, left = tests, begunBefore = 0; ; starts += 1) {
-      follower.start();
-      const end = await runRunner({
-        folder,
-        tests: left,
-        poolSocket: pool.socketPath,
-        slots: options.slots,
-        slowdown,
-        seed: plan.seed,
-        env: Object.assign({}, ...[...ready.values()].map((up) => up.env)) as Record<string, string>,
-        silenceMs: Math.min(SILENCE_MS * Math.max(1, slowdown), 600_000),
-        lastSign: () => progress.lastSign,
-        signal: options.signal,
-        ...(options.runnerArgv === undefined ? {} : { argv: options.runnerArgv }),
-      });
-      await follower.stop();
-      const because = options.signal.aborted ? null : abnormal(end, progress.done);
-      if (because === null) break;
-      // What ran is not run again: its result is lost, and that is what the records say. The rest gets a new runner.
-      left = new Map([...left].map(([target, own]) => [target, own.filter((test) => !progress.hasBegun(target, test.id))]));
-      const count = [...left.values()].reduce((sum, own) => sum + own.length, 0);
-      const again = count > 0 && starts < RUNNER_STARTS && progress.begun > begunBefore;
-      begunBefore = progress.begun;
-      writer.append({ type: "run-error", target: null, code: "RUNNER_FAILED", message: `${because}${again ? `; ${count} tests go on with a new one` : ""}\n${end.tail}` });
-      if (!again) break;
-      step.update(`${because}; ${count} tests go on with a new one`);
-    }
-    step.done(progress.summary());
-  } catch (thrown) {
-    await follower.stop();
-    const error = asSuiteError(thrown);
-    writer.append({ type: "run-error", target: null, code: error.code, message: [error.message, error.details ?? ""].join("\n").trim() });
-    step.fail(error.message);
+    return await act();
+  } finally {
+    lanes.give(own);
   }
 }
 
@@ -193,20 +176,6 @@ class TargetEvents {
   }
 }
 
-/** Tests of the plan for this target and a subject of the generation found, or named by the caller. */
-export function testsFor(plan: Plan, target: string, found: GenerationFinding): PlannedTest[] {
-  const generation = plan.generation === "auto" && found.detected !== "unknown" ? found.detected : plan.generation;
-  return plan.tests.filter((test) => plannedFor(test, generation) && plannedOn(test, target));
-}
-
-/** 0 and 1 are the runner's codes for all passed and some failed; anything else is its own trouble. */
-function abnormal(end: Awaited<ReturnType<typeof runRunner>>, done: number): string | null {
-  if (end.silent) return "the test runner was ended because nothing was recorded for too long";
-  if (end.signal !== null) return `the test runner was ended by ${end.signal}`;
-  if (end.exitCode !== 0 && end.exitCode !== 1) return `the test runner ended with exit code ${end.exitCode}`;
-  return done === 0 ? "the test runner ran no test" : null;
-}
-
 function generationUnknown(found: GenerationFinding): SuiteError {
   const signs = Object.entries(found.signs).map(([name, sign]) => `sign ${name}: ${sign}`);
   return new SuiteError("GENERATION_UNKNOWN", `the generation of the subject cannot be told (${signs.join("; ")})`);
@@ -214,8 +183,4 @@ function generationUnknown(found: GenerationFinding): SuiteError {
 
 function errorRecord(error: SuiteError): NonNullable<RecordOf<"target-end">["error"]> {
   return { code: error.code, blame: error.blame, message: error.message, details: error.details ?? "" };
-}
-
-function elapsed(startedMs: ReadonlyMap<string, number>, target: string): number {
-  return Math.round(nowMs() - (startedMs.get(target) ?? nowMs()));
 }

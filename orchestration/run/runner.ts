@@ -12,6 +12,8 @@ import type { RunFolder } from "./run-folder.ts";
 
 export interface RunnerOptions {
   readonly folder: RunFolder;
+  /** Tells its files from those of other runners of the run; none or empty for the only one. */
+  readonly name?: string;
   /** Exactly what is to run, target by target. */
   readonly tests: ReadonlyMap<string, readonly PlannedTest[]>;
   readonly poolSocket: string;
@@ -46,10 +48,12 @@ const STOP_MS = 4_000;
 /** Runs the test runner on the planned tests and waits for its end, however it ends. */
 export async function runRunner(options: RunnerOptions): Promise<RunnerEnd> {
   const { folder } = options;
-  const listFile = join(folder.dir, "test-list.txt");
+  const suffix = options.name === undefined || options.name === "" ? "" : `-${options.name}`;
+  const listFile = join(folder.dir, `test-list${suffix}.txt`);
+  const logFile = suffix === "" ? folder.runnerLog : join(folder.dir, `runner${suffix}.log`);
   await writeFile(listFile, testList(options.tests));
   const argv = options.argv ?? [process.execPath, RUNNER_CLI, "test", "-c", RUNNER_CONFIG, "--test-list", listFile, ...(options.stopAtFirst === true ? ["--max-failures=1"] : [`--shuffle=${options.seed}`])];
-  const log = createWriteStream(folder.runnerLog, { flags: "a" });
+  const log = createWriteStream(logFile, { flags: "a" });
   log.on("error", () => undefined); // a full disk shows in the records
   log.write(`$ ${printable(argv)}\n`);
   const child = spawnTied(argv, {
@@ -63,6 +67,8 @@ export async function runRunner(options: RunnerOptions): Promise<RunnerEnd> {
       BUSLAB_RECORDS: folder.records,
       BUSLAB_RUN: folder.run,
       BUSLAB_RUN_DIR: folder.dir,
+      BUSLAB_RUNNER_DIR: join(folder.dir, `runner${suffix}`),
+      BUSLAB_TARGETS: [...options.tests.keys()].join(","),
       BUSLAB_WORKERS: String(options.slots),
       BUSLAB_SLOWDOWN: String(options.slowdown),
     },
@@ -89,7 +95,7 @@ export async function runRunner(options: RunnerOptions): Promise<RunnerEnd> {
       child.once("exit", (exitCode, signal) => resolve({ exitCode, signal }));
     });
     killGroup(child); // whatever the runner left behind in its group
-    return { ...end, silent, tail: await tailOf(folder.runnerLog, log) };
+    return { ...end, silent, tail: await tailOf(logFile, log) };
   } finally {
     clearInterval(watchdog);
     clearTimeout(killTimer);

@@ -1,3 +1,4 @@
+import { renderAreas } from "./area-table.ts";
 import { summaryOf } from "../record/outcome.ts";
 import type { TargetVerdict, TestVerdict, Verdict } from "../record/verdict.ts";
 
@@ -18,6 +19,7 @@ export function renderReport(verdict: Verdict): string {
     `Catalogue ${verdict.catalogue.digest.slice(7, 19)} (${verdict.catalogue.must} must, ${verdict.catalogue.should} should, ${verdict.catalogue.may} may), suite ${verdict.plan.suite.slice(7, 19)}, order ${verdict.plan.seed}`,
     ...verdict.targets.flatMap((target) => ["", ...renderTarget(target)]),
     "",
+    ...(verdict.targets.length < 2 ? [] : ["Passed of planned, by target and area (! speaks against the subject, ? not learnt):", ...renderAreas(verdict.targets, WIDTH), ""]),
     ...renderCanaries(verdict),
     ...renderWaivers(verdict),
     wrap(`Scope: ${verdict.scope.statement}`, "  "),

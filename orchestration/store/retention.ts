@@ -9,7 +9,7 @@ import { markPruned } from "./evidence.ts";
 import type { Database } from "./schema.ts";
 
 /** Folders of a run that retention removes. Plan, records, verdict and manifests stay: they are small, and the truth. */
-const PRUNED = ["evidence", "console"] as const;
+const PRUNED = ["evidence", "console", "kept"] as const;
 const TOMBSTONE = "pruned.json";
 const PIN = "pinned.json";
 

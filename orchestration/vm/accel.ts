@@ -40,6 +40,9 @@ const cacheSchema = z.object({
   slowdown: z.number(),
 });
 
+/** Targets of a matrix ask at the same time; two probes at once would measure each other. */
+const asked = new Map<string, Promise<Accel>>();
+
 /**
  * Finds what accelerates guests of this architecture by booting a tiny one: the existence of /dev/kvm proves nothing,
  * some hosts open it and create machines whose guests hang. The answer is kept until host boot, QEMU or node change.
@@ -47,6 +50,14 @@ const cacheSchema = z.object({
  * @throws HOST_TOOL_MISSING without QEMU; CONFIG_INVALID for another BUSLAB_ACCEL; VM_START_FAILED when kvm is demanded and does not work
  */
 export async function findAccel(arch: ArchRow, ctx: AccelContext = {}): Promise<Accel> {
+  const known = asked.get(arch.id);
+  if (known !== undefined) return known;
+  const answer = lookFor(arch, ctx).finally(() => asked.delete(arch.id));
+  asked.set(arch.id, answer);
+  return answer;
+}
+
+async function lookFor(arch: ArchRow, ctx: AccelContext): Promise<Accel> {
   const wanted = process.env["BUSLAB_ACCEL"] ?? "auto";
   if (!["auto", "kvm", "tcg"].includes(wanted)) throw new SuiteError("CONFIG_INVALID", `BUSLAB_ACCEL is "${wanted}"; it may be auto, kvm or tcg`);
   const qemuVersion = await qemuVersionOf(arch);

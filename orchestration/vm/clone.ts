@@ -14,6 +14,8 @@ export interface Clone {
   readonly answerMs: number;
   /** The same to a guest with its own entropy and the right time. */
   readonly readyMs: number;
+  /** /proc/sys/kernel/tainted when it was handed out, where that is not its template's. */
+  readonly taint?: number;
 }
 
 export interface CloneOptions {
@@ -23,6 +25,8 @@ export interface CloneOptions {
   readonly socketDir: string;
   readonly limits: Limits;
   readonly connectAgent: ConnectAgent;
+  /** The agent's processes of before go on; otherwise its new client finds none. */
+  readonly keepPeers?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -49,7 +53,7 @@ export async function startClone(files: Pick<TemplateFiles, "ram" | "disk" | "st
   try {
     const death = diedEarly(machine, "after it was cloned");
     // Connected before the guest runs: it finds its host side open and need not be told so.
-    const connecting = options.connectAgent(machine.agentSocket, { timeoutMs: limitMs });
+    const connecting = options.connectAgent(machine.agentSocket, { timeoutMs: limitMs, ...(options.keepPeers === undefined ? {} : { keepPeers: options.keepPeers }) });
     connecting.catch(() => undefined);
     await machine.resume();
     const agent = await race(connecting, { deadlineMs: limitMs, code: "GUEST_TIMEOUT", what: `first answer of the clone ${options.name}`, death });

@@ -18,9 +18,11 @@ export interface GuestAgent {
 
 export interface GuestExit {
   readonly exitCode: number;
+  /** It was still running at its limit and was killed. */
+  readonly timedOut: boolean;
   readonly stdout: string;
   readonly stderr: string;
 }
 
 /** Resolves when the agent has said hello on this connection; on failure the connection is closed, since the next client is served only then. @throws GUEST_TIMEOUT | GUEST_LOST | GUEST_PROTOCOL */
-export type ConnectAgent = (socketPath: string, options: { readonly timeoutMs: number }) => Promise<GuestAgent>;
+export type ConnectAgent = (socketPath: string, options: { readonly timeoutMs: number; /** processes of the client before go on */ readonly keepPeers?: boolean }) => Promise<GuestAgent>;

@@ -32,25 +32,38 @@ export async function bootToSettled(machine: Machine, ctx: StepContext): Promise
   try {
     const agent = await answer(machine, ctx, limitMs, async (death) => bootDeath(machine, death), async () => silence(machine, limitMs));
     ctx.step.update("waiting for systemd to settle", 0.9);
-    const left = limitMs - (performance.now() - started) + 5_000;
-    const settled = await race(agent.exec(["systemctl", "is-system-running", "--wait"], { timeoutMs: left }), {
-      deadlineMs: left + 2_000,
-      code: "VM_BOOT_TIMEOUT",
-      what: "systemd of the guest settling",
-      death: machine.dead.then(async (death): Promise<never> => {
-        throw await bootDeath(machine, death);
-      }),
-    });
-    const state = settled.stdout.trim();
-    if (state !== "running") {
-      const failed = await agent.exec(["systemctl", "--failed", "--no-legend", "--plain"], { timeoutMs: ctx.limits.ms(5_000) });
-      throw new SuiteError("VM_START_FAILED", `the guest's systemd settled as "${state || settled.stderr.trim()}" instead of "running"`, { details: failed.stdout || settled.stderr });
-    }
+    await settle(machine, agent, ctx.limits, limitMs - (performance.now() - started) + 5_000);
     await agent.exec(["sync"], { timeoutMs: ctx.limits.ms(5_000) });
     return agent;
   } finally {
     clearInterval(ticker);
   }
+}
+
+/**
+ * Waits until systemd has nothing left to start.
+ * @throws VM_BOOT_TIMEOUT naming what it still waits for; VM_START_FAILED naming the units that failed
+ */
+export async function settle(machine: Pick<Machine, "dead" | "endedByUs" | "consoleLog">, agent: Pick<GuestAgent, "exec">, limits: Limits, leftMs: number): Promise<void> {
+  const timeoutMs = Math.round(leftMs);
+  const settled = await race(agent.exec(["systemctl", "is-system-running", "--wait"], { timeoutMs }), {
+    deadlineMs: timeoutMs + 2_000,
+    code: "VM_BOOT_TIMEOUT",
+    what: "systemd of the guest settling",
+    death: machine.dead.then(async (death): Promise<never> => {
+      throw await bootDeath(machine, death);
+    }),
+  });
+  const state = settled.stdout.trim();
+  if (state === "running") return;
+  const ask = async (...words: string[]): Promise<string> => (await agent.exec(["systemctl", "--no-pager", "--no-legend", ...words], { timeoutMs: limits.ms(5_000) })).stdout.trim();
+  if (settled.timedOut) {
+    const jobs = await ask("list-jobs").catch((error: unknown) => `systemctl list-jobs did not answer either: ${asSuiteError(error).message}`);
+    const count = jobs === "" ? "no job is left in its queue" : `${jobs.split("\n").length} jobs are left in its queue`;
+    throw new SuiteError("VM_BOOT_TIMEOUT", `the guest's systemd did not settle: systemctl is-system-running --wait was ended after ${timeoutMs} ms, and ${count}`, { details: jobs });
+  }
+  const failed = await ask("--failed", "--plain");
+  throw new SuiteError("VM_START_FAILED", `the guest's systemd settled as "${state || settled.stderr.trim()}" instead of "running"`, { details: failed || settled.stderr });
 }
 
 /** The bus as a target has it. */
@@ -154,7 +167,7 @@ async function answer(machine: Machine, ctx: StepContext, limitMs: number, dead:
   }
 }
 
-async function bootDeath(machine: Machine, death: MachineDeath): Promise<SuiteError> {
+async function bootDeath(machine: Pick<Machine, "endedByUs" | "consoleLog">, death: MachineDeath): Promise<SuiteError> {
   const details = await lastLines(machine);
   if (machine.endedByUs) return new SuiteError("INTERRUPTED", "the boot was interrupted");
   if (death.kind === "panic" || death.kind === "reset") return new SuiteError("KERNEL_BOOT_FAILED", `the kernel ended while booting: ${death.detail}`, { details });
@@ -198,10 +211,10 @@ async function subjectStep<T>(machine: Machine, work: Promise<T>, limitMs: numbe
   }
 }
 
-async function lastLines(machine: Machine): Promise<string> {
+async function lastLines(machine: Pick<Machine, "consoleLog">): Promise<string> {
   return (await consoleText(machine)).trimEnd().split("\n").slice(-40).join("\n");
 }
 
-async function consoleText(machine: Machine): Promise<string> {
+async function consoleText(machine: Pick<Machine, "consoleLog">): Promise<string> {
   return (await readFile(machine.consoleLog, "utf8").catch(() => "")).replaceAll("\r", "");
 }

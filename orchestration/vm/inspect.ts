@@ -67,7 +67,9 @@ export async function inspectMachine(what: Inspection): Promise<LeaseReport> {
     death = await endedAlready(machine, dying ? limits.ms(heard.kind === "silent" ? 100 : 1_000) : 0);
     if (death === null && heard.kind === "silent") {
       askedAt = await sizeOf(machine.consoleLog); // what follows answers our question and is not the test's doing
-      death = await hung(what, askedAt, heard);
+      death = (await machine.lostContact?.()) ?? null;
+      if (death === null) death = await hung(what, askedAt, heard);
+      else askedAt = undefined; // nothing was asked of the kernel; its serial line was read only now, and is the test's
     }
   }
   const full = await statfs(dirname(machine.consoleLog)).then(({ bavail, bsize }) => bavail * bsize < FULL_BYTES, () => true);

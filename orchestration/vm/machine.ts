@@ -20,12 +20,19 @@ export interface Machine extends AsyncDisposable {
   kill(): Promise<void>;
   /** Ends it as an outsider would (SIGKILL), so that `dead` tells of a killed machine. */
   murder(): void;
+  /**
+   * Finds out what became of a machine that fell silent, where no process of this host shows its end; null: it lives, as
+   * far as can be seen. Machines that run here do without: `dead` tells.
+   */
+  lostContact?(): Promise<MachineDeath | null>;
   /** Makes the kernel print all tasks and locks on the console although the agent is silent; false when it cannot. */
   dumpTasks(): Promise<boolean>;
   /** Whether every CPU of the guest has its interrupts off just now; undefined when it cannot be told. */
   interruptsOff(): Promise<boolean | undefined>;
   /** A non-maskable interrupt: the last question to a kernel that spins with interrupts off; false when it cannot. */
   interruptHard(): Promise<boolean>;
+  /** Writes memory and devices to `state` in a folder and its own part of the disk to the empty `disk.qcow2` that is there, then goes on; false when it cannot. */
+  save(dir: string, limitMs: number): Promise<boolean>;
   /** Opens a port of 127.0.0.1 that leads to the guest's sshd. @throws QMP_FAILED */
   forwardSsh(): Promise<number>;
   /** Moves the console log; the machine goes on writing to it. */

@@ -37,7 +37,7 @@ const connectAgent: ConnectAgent = async (socket) => {
   const agent: GuestAgent = {
     ping: async () => undefined,
     restored: async () => undefined,
-    exec: async () => ({ exitCode: 0, stdout: "", stderr: "" }),
+    exec: async () => ({ exitCode: 0, timedOut: false, stdout: "", stderr: "" }),
     writeFile: async (_path, data) => machine.print(`<12>[   99.000000] ${Buffer.from(data).toString().replace(/^<12>/, "")}`),
     readFile: async () => Buffer.from(`${tainted}\n`),
     insmod: async () => undefined,

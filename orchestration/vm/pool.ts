@@ -1,13 +1,15 @@
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { Limits } from "../base/deadline.ts";
 import { digestOf } from "../base/digest.ts";
 import { SuiteError } from "../base/errors.ts";
+import { areaOfTest } from "../plan/test-id.ts";
 import type { KernelEvent, RecordOf } from "../record/v1.ts";
 import type { ConnectAgent } from "./guest-agent.ts";
 import { sizeOf } from "./console-file.ts";
 import { endedAlready, eventsBetween, inspectMachine } from "./inspect.ts";
+import { keepMachine } from "./kept.ts";
 import type { LeaseGrant, LeaseReport } from "./lease.ts";
 import type { Machine } from "./machine.ts";
 import { servePool } from "./pool-server.ts";
@@ -18,8 +20,15 @@ import type { Template } from "./template.ts";
 
 export type LeaseFields = Pick<RecordOf<"lease">, "type" | "target" | "test" | "machine" | "events" | "death" | "consoleRead" | "unasked" | "heldMs">;
 
+/** What the pool needs of a template. */
+export type PooledTemplate = Pick<Template, "clone" | "target" | "taint" | "probes" | "decoder"> &
+  Partial<Pick<Template, "frozen">> & {
+    /** There is one machine: it is not prepared for a test before the test ahead has given it back. */
+    readonly single?: boolean;
+  };
+
 export interface PoolOptions {
-  readonly templates: ReadonlyMap<string, Pick<Template, "clone" | "target" | "taint" | "probes" | "decoder">>;
+  readonly templates: ReadonlyMap<string, PooledTemplate>;
   /** Facts of each target, handed to every lease of it. */
   readonly facts: ReadonlyMap<string, Readonly<Record<string, unknown>>>;
   /** Leases at a time; default: one a core. */
@@ -27,10 +36,14 @@ export interface PoolOptions {
   /** Evidence folders and running machines live below it. */
   readonly runDir: string;
   readonly runId: string;
+  /** Tells its machines from those of other pools of the run; none or empty for the only one. */
+  readonly name?: string;
   readonly limits: Limits;
   readonly connectAgent: ConnectAgent;
   /** Appends the record of an ended lease; awaited before the worker gets its answer, so that nothing told is lost. */
   readonly appendRecord: (fields: LeaseFields) => Promise<void>;
+  /** Machines of the first failed tests of a target that are kept, for `reopen`; default: none. */
+  readonly keep?: number;
   /** What a clone's kernel said before any test had it. */
   readonly onTargetEvents?: (target: string, events: readonly KernelEvent[]) => void;
 }
@@ -51,6 +64,7 @@ interface Lease {
   readonly dir: string;
   readonly evidenceDir: string;
   readonly fromOffset: number;
+  readonly taint: number;
   readonly startedMs: number;
   ending?: Promise<LeaseReport>;
 }
@@ -58,7 +72,8 @@ interface Lease {
 /** Starts the machine pool of a run. It lives in the process of `run`: workers come and go, the pool stays. */
 export async function startPool(options: PoolOptions): Promise<Pool> {
   const pool = new MachinePool(options);
-  const socketPath = join(await makeSocketDir(options.runId), "pool");
+  const name = options.name ?? "";
+  const socketPath = join(await makeSocketDir(options.runId), `pool${name}`);
   const server = await servePool(socketPath, pool);
   pool.prefill();
   let closing: Promise<void> | undefined;
@@ -66,34 +81,39 @@ export async function startPool(options: PoolOptions): Promise<Pool> {
     (closing ??= (async () => {
       await pool.end();
       await server.close();
-      await rm(socketDirOf(options.runId), { recursive: true, force: true });
+      // a pool with a name has neighbours; whoever started them clears up behind all of them
+      if (name === "") await rm(socketDirOf(options.runId), { recursive: true, force: true });
     })());
   return { socketPath, close, [Symbol.asyncDispose]: close };
 }
 
 class MachinePool {
   readonly #options: PoolOptions;
+  /** Folders of the machines that run. */
+  readonly #machines: string;
   readonly #slots: number;
   readonly #ready = new Map<string, ReadyClones>();
   readonly #leases = new Map<string, Lease>();
   readonly #queue: { owner: object; grant: () => void; refuse: (error: SuiteError) => void }[] = [];
   readonly #stop = new AbortController();
+  readonly #kept = new Map<string, number>();
   readonly #evidenceNames = new Map<string, number>();
   #busy = 0;
   #labels = 0;
 
   constructor(options: PoolOptions) {
     this.#options = options;
+    this.#machines = join(options.runDir, `machines${options.name ?? ""}`);
     this.#slots = Math.max(1, options.slots ?? availableParallelism());
     for (const [target, template] of options.templates) {
       this.#ready.set(
         target,
         new ReadyClones({
           template,
-          dir: join(options.runDir, "machines"),
+          dir: this.#machines,
           runId: options.runId,
-          ahead: this.#slots,
-          nextLabel: () => `m${++this.#labels}`,
+          ahead: template.single === true ? 0 : this.#slots,
+          nextLabel: () => `${options.name ?? ""}m${++this.#labels}`,
           signal: this.#stop.signal,
         }),
       );
@@ -110,7 +130,7 @@ class MachinePool {
     if (ready === undefined || template === undefined) throw new SuiteError("TARGET_UNKNOWN", `the machine pool has no template of ${target}`);
     await this.#slot(owner);
     try {
-      const { machine, dir, readyMs } = await ready.take();
+      const { machine, dir, readyMs, taint = template.taint } = await ready.take();
       if (this.#gone.has(owner) || this.#stop.signal.aborted) {
         await this.#discard(machine, dir);
         throw new SuiteError("VM_POOL_CLOSED", "whoever asked for the machine is gone");
@@ -120,7 +140,7 @@ class MachinePool {
       const fromOffset = await sizeOf(machine.consoleLog);
       const early = await eventsBetween(machine, 0);
       if (early !== undefined && early.length > 0) this.#options.onTargetEvents?.(target, early);
-      const lease: Lease = { id: machine.name, owner, target, test, machine, dir, evidenceDir, fromOffset, startedMs: performance.now() };
+      const lease: Lease = { id: machine.name, owner, target, test, machine, dir, evidenceDir, fromOffset, taint, startedMs: performance.now() };
       this.#leases.set(lease.id, lease);
       return { lease: lease.id, agentSocket: machine.agentSocket, consoleLog: machine.consoleLog, evidenceDir, readyMs, facts: { ...this.#options.facts.get(target) } };
     } catch (error) {
@@ -130,7 +150,10 @@ class MachinePool {
   }
 
   async release(owner: object, id: string, keepEvidence: boolean): Promise<LeaseReport> {
-    return this.#end(this.#leaseOf(owner, id), keepEvidence);
+    const lease = this.#leaseOf(owner, id);
+    // before the agent is asked anything: its next client ends the test's processes
+    if (keepEvidence && lease.ending === undefined) await this.#keep(lease);
+    return this.#end(lease, keepEvidence);
   }
 
   async inspect(owner: object, id: string): Promise<LeaseReport> {
@@ -163,7 +186,7 @@ class MachinePool {
     for (const { refuse } of this.#queue.splice(0)) refuse(new SuiteError("VM_POOL_CLOSED", "the machine pool is closed"));
     await Promise.all([...this.#leases.values()].map((lease) => this.#end(lease, true).catch(() => undefined)));
     await Promise.all([...this.#ready.values()].map((ready) => ready.drain()));
-    await rm(join(this.#options.runDir, "machines"), { recursive: true, force: true }).catch(() => undefined);
+    await rm(this.#machines, { recursive: true, force: true }).catch(() => undefined);
   }
 
   #leaseOf(owner: object, id: string): Lease {
@@ -188,7 +211,7 @@ class MachinePool {
         test,
         probes: template?.probes ?? [],
         fromOffset: lease.fromOffset,
-        taint: template?.taint ?? 0,
+        taint: lease.taint,
         mark: lease.id,
         limits: this.#options.limits,
         connectAgent: this.#options.connectAgent,
@@ -206,6 +229,16 @@ class MachinePool {
       await this.#discard(machine, lease.dir);
       this.#freeSlot();
     }
+  }
+
+  async #keep({ machine, target, test, evidenceDir }: Lease): Promise<void> {
+    const frozen = this.#options.templates.get(target)?.frozen;
+    const kept = this.#kept.get(target) ?? 0;
+    // a canary fails on purpose: it would take the place of a test that somebody wants to look into
+    if (frozen === undefined || areaOfTest(test) === "canary" || kept >= (this.#options.keep ?? 0) || (await endedAlready(machine)) !== null) return;
+    this.#kept.set(target, kept + 1);
+    const failure = await keepMachine(this.#options.runDir, machine, { frozen }, { target, test }, this.#options.limits);
+    if (failure !== null) await writeFile(join(evidenceDir, "not-kept.txt"), `${failure}\n`).catch(() => undefined);
   }
 
   async #discard(machine: Machine, dir: string): Promise<void> {

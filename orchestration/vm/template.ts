@@ -64,6 +64,8 @@ export interface Template {
   readonly decoder?: Decoder;
   /** Time to make or to check it. */
   readonly readyMs: number;
+  /** What its clones are made of. */
+  readonly frozen: { readonly hardware: Hardware; readonly files: TemplateFiles };
   /** A running, reseeded machine whose agent answers. @throws VM_START_FAILED | VM_DIED | GUEST_TIMEOUT */
   clone(options: { readonly name: string; readonly dir: string; readonly signal?: AbortSignal }): Promise<Clone>;
 }
@@ -124,6 +126,7 @@ export async function prepareTemplate(spec: TemplateSpec, ctx: TemplateContext):
     taint: files.facts.taint,
     parameters: files.facts.parameters,
     readyMs: performance.now() - started,
+    frozen: { hardware, files },
     clone: (options) => startClone(files, hardware, { ...options, socketDir: socketDirOf(ctx.runId), limits: spec.limits, connectAgent: ctx.connectAgent }),
   };
 }

@@ -38,8 +38,9 @@ test("LSM-001 Smack: a subject without a rule opens no endpoint", covers("LSM-00
 test("LSM-003 Smack: each command asks again for what its direction needs", covers("LSM-003", "LSM-012"), async ({ root, spawn, agent }) => {
   await needsSmack(agent);
   const bus = await (await labelled(root)).makeBus(root);
-  await smackRule(agent, "BuslabIn", NODE, "rwx");
-  const sender = await bus.connect();
+  for (const subject of ["BuslabIn", "BuslabPeer"]) await smackRule(agent, subject, NODE, "rwx");
+  // of the same uid: an ordinary user talks to no nameless connection of root, whatever the labels say
+  const sender = await bus.connect({ by: await spawn(withSmackLabel("BuslabPeer")) });
   const limited = await bus.connect({ by: await spawn(withSmackLabel("BuslabIn")) });
   await limited.send(sender, { payload: "with both" });
   await sender.send(limited, { payload: "to be read" });

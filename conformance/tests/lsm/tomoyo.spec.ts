@@ -13,9 +13,15 @@ async function profiles(agent: Parameters<typeof loadTomoyo>[0]): Promise<void> 
   ]);
 }
 
-/** Puts a running process into the domain of the tests. */
-async function enter(process: Process): Promise<void> {
-  const fd = await process.open("/sys/kernel/security/tomoyo/self_domain", 1);
+const SELF = "/sys/kernel/security/tomoyo/self_domain";
+
+/** Puts a running process into the domain of the tests; the domain it is in must allow that. */
+async function enter(agent: Parameters<typeof loadTomoyo>[0], process: Process): Promise<void> {
+  const own = await process.open(SELF, 0);
+  const domain = new TextDecoder().decode(await process.read(own, 4096)).trim();
+  await process.close(own);
+  await loadTomoyo(agent, "domain", [domain, `task manual_domain_transition ${CONFINED}`]);
+  const fd = await process.open(SELF, 1);
   await process.write(fd, CONFINED);
   await process.close(fd);
 }
@@ -26,7 +32,7 @@ test("LSM-004 TOMOYO: a command without an ioctl entry fails once the profile en
   await loadTomoyo(agent, "domain", [CONFINED, `use_profile ${LEARNING}`]);
   const receiver = await bus.connect();
   const process = await spawn({ label: "confined" });
-  await enter(process);
+  await enter(agent, process);
 
   // What is learnt is allowed later, by the very path that the kernel gives the node: HELLO, and FREE for nothing.
   const first = await bus.connect({ by: process });

@@ -1,13 +1,14 @@
 import { Command } from "commander";
 import { buildBench } from "../../../vm-images/index.ts";
 import { Limits } from "../../base/deadline.ts";
-import { absences, bootFigure, cellsOf, compareTransports, figuresOf, measure, renderFigures, renderTransports, type BenchDocument } from "../../bench/index.ts";
+import { absences, bootFigures, cellsOf, compareTransports, figuresOf, measure, renderFigures, renderTransports, type BenchDocument } from "../../bench/index.ts";
 import { findAccel } from "../../vm/accel.ts";
 import { print, printJson } from "../output.ts";
 import { connectAgent } from "../stages/agent.ts";
 import { bootTemplate } from "../stages/boot.ts";
 import { REFERENCE_MODULE } from "../stages/build.ts";
 import { onOneBuilt, onOneTarget } from "../stages/one-target.ts";
+import { benchMachine } from "./bench-machine.ts";
 import { benchStore } from "./bench-store.ts";
 
 interface Options {
@@ -42,13 +43,14 @@ export const bench = withOptions(new Command("bench").description("performance o
   .option("--boot", "measure a cold boot as well")
   .enablePositionalOptions()
   .addCommand(bus)
+  .addCommand(benchMachine)
   .addCommand(benchStore)
   .action(async (pattern: string | undefined, options: Options & { boot?: boolean }) => {
     await onOneTarget(pattern, options, async ({ built, template, accel, runId, dir, progress, signal }) => {
       const limits = new Limits(accel.slowdown);
       const ctx = { runId, dir, limits, progress, signal };
       const figures = await measure(template, ctx);
-      if (options.boot === true) figures.push(await bootFigure({ target: built.target, kernel: built.kernel, image: built.image, module: null, accel, limits }, { ...ctx, connectAgent }));
+      if (options.boot === true) figures.push(...(await bootFigures({ target: built.target, kernel: built.kernel, image: built.image, module: null, accel, limits }, null, 1, { ...ctx, connectAgent })));
       progress.close();
       const document: BenchDocument = { schema: "buslab.bench/1", target: built.target.id, accel: { kind: accel.kind, why: accel.why }, figures };
       if (options.json === true) printJson(document);

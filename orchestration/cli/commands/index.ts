@@ -12,6 +12,7 @@ import { plan } from "./plan.ts";
 import { prune } from "./prune.ts";
 import { push } from "./push.ts";
 import { record } from "./record.ts";
+import { reopen } from "./reopen.ts";
 import { report } from "./report.ts";
 import { requirements } from "./requirements.ts";
 import { run } from "./run.ts";
@@ -23,4 +24,4 @@ import { test } from "./test.ts";
 import { token } from "./token.ts";
 
 /** Every command of the program, in the order of its help. */
-export const COMMANDS: readonly Command[] = [run, test, doctor, plan, build, record, judge, report, runs, compare, exportCommand, prune, targets, requirements, coverage, mutants, fuzz, bench, shell, serve, push, token];
+export const COMMANDS: readonly Command[] = [run, test, doctor, plan, build, record, judge, report, runs, compare, exportCommand, prune, targets, requirements, coverage, mutants, fuzz, bench, shell, reopen, serve, push, token];

@@ -1,4 +1,5 @@
 import { Limits } from "../../base/deadline.ts";
+import { digestOf } from "../../base/digest.ts";
 import { SuiteError } from "../../base/errors.ts";
 import type { BringUpContext, Ready } from "../../run/run.ts";
 import { LineCollector } from "../../coverage/index.ts";
@@ -11,6 +12,7 @@ import { moduleDecoder } from "../../vm/decode.ts";
 import { leakProbe } from "../../vm/leak-probe.ts";
 import type { ReleaseProbe } from "../../vm/probe.ts";
 import { findAccel, type Accel } from "../../vm/accel.ts";
+import { describeKept } from "../../vm/kept.ts";
 import { prepareTemplate, type Template } from "../../vm/template.ts";
 import { connectAgent } from "./agent.ts";
 import { artifactsOf, buildAll, type BuildOptions, type Built } from "./build.ts";
@@ -18,7 +20,7 @@ import { artifactsOf, buildAll, type BuildOptions, type Built } from "./build.ts
 export const PEERS = ["native", "32"] as const;
 export type Peers = (typeof PEERS)[number];
 
-export interface BringUpOptions extends Pick<BuildOptions, "kernels" | "moduleDir"> {
+export interface BringUpOptions {
   /** Tests of debug targets that are asked for leaks, and how that choice reads in the records. */
   readonly leaks: LeakChoice;
   /** Takes what counts lines on a cov target. */
@@ -27,18 +29,25 @@ export interface BringUpOptions extends Pick<BuildOptions, "kernels" | "moduleDi
   readonly peers?: Peers;
 }
 
-/** Builds a target's parts, then boots or finds its frozen guest. @throws what build and boot throw, blame and all */
-export async function bringUp(target: Target, options: BringUpOptions, ctx: BringUpContext): Promise<Ready<Template>> {
+/** Builds a target's parts. @throws what a build throws, blame and all */
+export async function buildTarget(target: Target, options: Pick<BuildOptions, "kernels" | "moduleDir">, ctx: BringUpContext): Promise<Built> {
   const started = performance.now();
   const built = (await buildAll({ ...options, targets: [target], dir: ctx.folder.dir, progress: ctx.progress, signal: ctx.signal })).get(target.id);
   ctx.spent.build = Math.round(performance.now() - started);
   if (built === undefined || built instanceof SuiteError) throw built ?? new SuiteError("INTERNAL", `${target.id} was not built`);
+  return built;
+}
+
+/** Boots a built target, or finds its frozen guest. @throws what a boot throws, blame and all */
+export async function bringUp(built: Built, options: BringUpOptions, ctx: BringUpContext): Promise<Ready<Template>> {
+  const { target } = built;
   const bootStarted = performance.now();
   const { template, accel } = await bootTemplate(built, { runId: ctx.folder.run, logDir: ctx.folder.console, progress: ctx.progress, signal: ctx.signal });
-  const asking = { runId: ctx.folder.run, dir: ctx.folder.console, slowdown: accel.slowdown };
+  const asking = { runId: ctx.folder.run, dir: ctx.folder.console, slowdown: accel.slowdown, tag: digestOf(target.id).slice(7, 13) };
   const generation = await detectGeneration(template, asking);
   const checked = target.build === "debug" ? { checkers: await requireCheckers(template, built.module.ko, asking), leaks: options.leaks.says } : {};
   const probes = await probesOf(built, template, options, asking);
+  await describeKept(ctx.folder.dir, template, { hostKey: built.image.hostKeyPub, image: built.image.disk, slowdown: accel.slowdown, qemu: accel.qemuVersion });
   ctx.spent.boot = Math.round(performance.now() - bootStarted);
   return {
     template: { ...template, probes, ...(built.module.koDebug === null ? {} : { decoder: moduleDecoder(built.module.koDebug, built.module.name, built.module.label) }) },

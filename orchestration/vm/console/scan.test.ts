@@ -24,6 +24,32 @@ for (const name of names) {
   });
 }
 
+for (const name of names) {
+  test(`the same report of another boot has the same fingerprint: ${name}`, () => {
+    const log = readFileSync(join(FOLDER, `${name}.log`), "latin1");
+    const prints = (text: string): string[] => scanConsole(Buffer.from(text, "latin1")).map(({ fingerprint }) => fingerprint);
+    assert.deepEqual(prints(anotherBoot(log)), prints(log));
+  });
+}
+
+test("another boot is another text, and another crash another fingerprint", () => {
+  const log = readFileSync(join(FOLDER, "oops-null.log"), "latin1");
+  assert.notEqual(anotherBoot(log), log);
+  const [first] = scanConsole(Buffer.from(log, "latin1"));
+  const [other] = scanConsole(Buffer.from(readFileSync(join(FOLDER, "oops-gpf.log"), "latin1"), "latin1"));
+  assert.notEqual(first?.fingerprint, other?.fingerprint);
+});
+
+/** What differs when a crash is met again: time stamps, addresses, processes, processors, and offsets after a rebuild. */
+function anotherBoot(log: string): string {
+  return log
+    .replace(/\[ *(\d+)\.(\d{6})\]/g, (_, seconds: string) => `[${String(Number(seconds) + 1000).padStart(5)}.424242]`)
+    .replace(/\b(?:0x)?(?=[0-9a-f]*\d)[0-9a-f]{12,16}\b/g, (address) => `${address.slice(0, -4)}${address.endsWith("4240") ? "5350" : "4240"}`)
+    .replace(/\bPID: \d+/g, "PID: 4242")
+    .replace(/\bCPU: \d+/g, "CPU: 7")
+    .replace(/\bCPU#\d+/g, "CPU#7");
+}
+
 test("every console rule is opened by at least one recorded log", () => {
   const opened = new Set<number>();
   for (const name of names) {

@@ -99,6 +99,10 @@ export class FakeMachine implements Machine {
     return false;
   }
 
+  async save(): Promise<boolean> {
+    return false;
+  }
+
   async forwardSsh(): Promise<number> {
     throw new SuiteError("QMP_FAILED", "a fake machine has no network");
   }

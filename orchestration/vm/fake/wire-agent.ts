@@ -32,6 +32,7 @@ export const connectWireAgent: ConnectAgent = async (path, { timeoutMs }) => {
       const status = reply.readUInt32LE(0);
       return {
         exitCode: (status & 0x7f) === 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f),
+        timedOut: reply.readUInt32LE(4) !== 0,
         stdout: reply.subarray(12, 12 + outBytes).toString(),
         stderr: reply.subarray(16 + outBytes, 16 + outBytes + errBytes).toString(),
       };

@@ -3,7 +3,7 @@ import { mkdir, readFile, rename, rm } from "node:fs/promises";
 import type { ChildProcess } from "node:child_process";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { SuiteError } from "../../base/errors.ts";
+import { asSuiteError, SuiteError } from "../../base/errors.ts";
 import { killGroup, printable, spawnTied } from "../../base/exec.ts";
 import { race } from "../../base/deadline.ts";
 import type { MachineDeath } from "../../record/v1.ts";
@@ -118,6 +118,9 @@ export class QemuMachine implements Machine {
         code: "VM_START_FAILED",
         what: `start of QEMU for ${options.name}`,
         death: diedEarly,
+      }).catch(async (error: unknown) => {
+        // a QEMU that dies while it greets closes its monitor a moment before it is reaped; its own words are better
+        throw asSuiteError(error).code === "QMP_FAILED" ? await Promise.race([diedEarly, delay(5_000, error, { ref: false })]).catch((death: unknown) => death) : error;
       });
       monitor.onEvent(({ event, data }) => {
         if (event === "SHUTDOWN") shutdownReason = String(data["reason"] ?? "");
@@ -149,16 +152,31 @@ export class QemuMachine implements Machine {
   /** Stops the guest and writes its device state; RAM is in its shared file. QEMU is ended afterwards. @throws QMP_FAILED | HOST_DISK_FULL */
   async freeze(stateFile: string, limitMs: number): Promise<void> {
     await this.monitor.send("stop");
-    await this.#migrationSetup();
-    await this.monitor.send("migrate-set-parameters", { "max-bandwidth": 17_179_869_184 });
-    const finished = this.#migrationEnd();
-    await this.monitor.send("migrate", { uri: `exec:cat > '${stateFile.replaceAll("'", `'\\''`)}'` });
-    await race(finished, { deadlineMs: limitMs, code: "QMP_FAILED", what: "saving the device state" });
+    await this.#writeState(stateFile, limitMs);
     this.endedByUs = true;
     await this.monitor.send("quit").catch(() => undefined);
     const forced = setTimeout(() => killGroup(this.#child), limitMs);
     await this.dead;
     clearTimeout(forced);
+  }
+
+  async save(dir: string, limitMs: number): Promise<boolean> {
+    if (this.endedByUs) return false;
+    await this.monitor.send("stop");
+    try {
+      // Not drive-backup: it opens its target, and the file behind that, with the flags of this clone's own overlay, which is
+      // temporary (snapshot=on), and QEMU unlinks what is temporary: the template's disk was gone after the first one.
+      await this.monitor.send("blockdev-add", { driver: "qcow2", "node-name": "kept", file: { driver: "file", filename: join(dir, "disk.qcow2") }, backing: null });
+      const copied = this.monitor.event(({ event, data }) => event === "BLOCK_JOB_COMPLETED" && data["device"] === "keep");
+      await this.monitor.send("blockdev-backup", { "job-id": "keep", device: "root", target: "kept", sync: "top" });
+      const { data } = await race(copied, { deadlineMs: limitMs, code: "QMP_FAILED", what: "copying the disk" });
+      await this.monitor.send("blockdev-del", { "node-name": "kept" });
+      if (data["error"] !== undefined) throw new SuiteError("QMP_FAILED", `the disk could not be copied: ${String(data["error"])}`);
+      await this.#writeState(join(dir, "state"), limitMs);
+      return true;
+    } finally {
+      await this.monitor.send("cont");
+    }
   }
 
   async kill(): Promise<void> {
@@ -223,6 +241,15 @@ export class QemuMachine implements Machine {
     const finished = this.#migrationEnd();
     await this.monitor.send("migrate-incoming", { uri: "fd:3" }); // the fourth entry of stdio above
     await finished;
+  }
+
+  /** Device state, and memory that is the machine's own. */
+  async #writeState(stateFile: string, limitMs: number): Promise<void> {
+    await this.#migrationSetup();
+    await this.monitor.send("migrate-set-parameters", { "max-bandwidth": 17_179_869_184 });
+    const finished = this.#migrationEnd();
+    await this.monitor.send("migrate", { uri: `exec:cat > '${stateFile.replaceAll("'", `'\\''`)}'` });
+    await race(finished, { deadlineMs: limitMs, code: "QMP_FAILED", what: "saving the state" });
   }
 
   async #migrationSetup(): Promise<void> {
