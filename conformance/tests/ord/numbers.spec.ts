@@ -75,13 +75,14 @@ test("ORD-020 messages and notifications take their seqnum from one counter", co
   const [sender, receiver] = [await bus.connect(), await bus.connect()];
   await monitor.recvAll();
   const history = new History();
-  const log = history.thread("test");
+  const [log, visitors] = [history.thread("sender"), history.thread("visitors")];
   for (let round = 0; round < 12; round++) {
     log.send(sender, receiver, (await sender.send(receiver)).cookie);
     await sender.acquire(`name.n${round}`);
     const visitor = await bus.connect();
     await visitor.close();
-    log.announce([`NAME_ADD name.n${round}`]).announce([`ID_ADD ${visitor.id}`]).ends(visitor);
+    log.announce([`NAME_ADD name.n${round}`]);
+    visitors.announce([`ID_ADD ${visitor.id}`]).ends(visitor);
     log.send(sender, "everybody", (await sender.broadcast()).cookie);
   }
 
