@@ -1,5 +1,4 @@
 import { basename, join } from "node:path";
-import { sql } from "kysely";
 import { ingestRun } from "../store/ingest.ts";
 import { dumpRun, ingestWithKills, isPartlyStored } from "../store/killed-ingest.ts";
 import { startLocalPostgres } from "../store/local-postgres.ts";
@@ -7,16 +6,19 @@ import { writeMadeUpRun } from "../store/made-up.ts";
 import { migrate } from "../store/migrate.ts";
 import { openPglite } from "../store/pglite.ts";
 import { openPostgres } from "../store/postgres.ts";
-import { matrix } from "../store/queries/matrix.ts";
 import type { Database } from "../store/schema.ts";
 import type { Store } from "../store/store.ts";
+import { dashboardFigures } from "./dashboard-figures.ts";
 import { median, timed, type Figure } from "./figures.ts";
+import { matrixFigures } from "./matrix-figures.ts";
 
 export interface StoreFigureOptions {
   /** For what is written; the caller removes it. */
   readonly dir: string;
   /** 500 runs of 1,000 tests on 10 targets: needs about 2 GB of disk and some minutes. */
   readonly matrix?: boolean;
+  /** The pages of the results centre in a browser, over 500 runs of 1,000 tests. */
+  readonly dashboard?: boolean;
   /** How often an ingest is killed; 0 leaves it out. */
   readonly kills?: number;
   /** Tests of the run that is stored for its speed; 0 leaves it out. */
@@ -25,6 +27,7 @@ export interface StoreFigureOptions {
 
 /** Processes that store at the same time while they are killed. */
 const LANES = 4;
+const INGESTS = 5;
 const TARGET = "x86_64/debian-6.1/none/plain";
 
 /** Speed of the store on both engines. @throws HOST_TOOL_MISSING without Debian's package postgresql; RangeError when a record is lost or doubled */
@@ -34,13 +37,17 @@ export async function storeFigures(options: StoreFigureOptions): Promise<Figure[
   await using server = await startLocalPostgres();
   if (tests > 0) {
     await using pglite = await opened(openPglite(join(options.dir, "pglite")));
-    figures.push(await ingestFigure(pglite.db, join(options.dir, "20260101-000000-00000a"), tests, "PGlite"));
+    figures.push(await ingestFigure(pglite.db, options.dir, tests, "PGlite"));
     await using postgres = await opened(openPostgres(await server.database("ingest")));
-    figures.push(await ingestFigure(postgres.db, join(options.dir, "20260101-000000-00000b"), tests, "PostgreSQL"));
+    figures.push(await ingestFigure(postgres.db, options.dir, tests, "PostgreSQL"));
   }
   if (options.matrix === true) {
     await using postgres = await opened(openPostgres(await server.database("matrix")));
     figures.push(...(await matrixFigures(postgres.db)));
+  }
+  if (options.dashboard === true) {
+    await using postgres = await opened(openPostgres(await server.database("dashboard")));
+    figures.push(...(await dashboardFigures(postgres.db, options.dir)));
   }
   if ((options.kills ?? 0) > 0) figures.push(...(await killFigures(server.database, options.dir, options.kills ?? 0)));
   return figures;
@@ -52,36 +59,18 @@ async function opened(opening: Promise<Store>): Promise<Store> {
   return store;
 }
 
-async function ingestFigure(db: Database, runDir: string, tests: number, engine: string): Promise<Figure> {
-  await writeMadeUpRun(runDir, { run: basename(runDir), targets: [TARGET], tests });
-  const started = performance.now();
-  const { records } = await ingestRun(db, basename(runDir), runDir);
-  const seconds = (performance.now() - started) / 1000;
-  if ((await dumpRun(db, basename(runDir)))["attempt"]?.length !== tests) throw new RangeError(`${engine}: not every attempt was stored`);
-  return timed(`ingest of ${records} records and their verdict into ${engine}`, records / seconds, "records/s");
-}
-
-/** 500 runs, 10 targets, 1,000 tests of 20 areas: 5 million results, and the counts that ingest makes of them. */
-async function matrixFigures(db: Database): Promise<Figure[]> {
-  await sql`insert into test_name (name, area) select 'area' || (n % 20) || '/x.spec.ts:t' || n, 'area' || (n % 20) from generate_series(1, 1000) n`.execute(db);
-  await sql`insert into run (id, verdict, selection) select '20260101-' || lpad(n::text, 6, '0') || '-000000', 'violated', 'the whole suite' from generate_series(1, 500) n`.execute(db);
-  await sql`insert into run_target (run, target, verdict) select r.id, 'x86_64/kernel-' || t || '/none/plain', 'violated' from run r, generate_series(1, 10) t`.execute(db);
-  await db.transaction().execute(async (tx) => {
-    await sql`set local session_replication_role = replica`.execute(tx); // spares 10 million looks at foreign keys
-    await sql`insert into result (run, target, test, outcome, waived, canary) select t.run, t.target, n.id, case when n.id % 50 = 0 then 'failed' else 'passed' end, false, false from run_target t, test_name n`.execute(tx);
-  });
-  await sql`
-    insert into run_area select r.run, r.target, n.area, count(*), count(*) filter (where outcome = 'passed'), count(*) filter (where outcome = 'failed'), 0, 0, 0, 0, 0, 0
-    from result r join test_name n on n.id = r.test group by r.run, r.target, n.area`.execute(db);
-  await sql`analyze`.execute(db);
-  const took: number[] = [];
-  for (let turn = 0; turn < 21; turn++) {
+/** One run after the other into a database that keeps them, as it fills: the middle one of these counts. */
+async function ingestFigure(db: Database, dir: string, tests: number, engine: string): Promise<Figure> {
+  const rates: number[] = [];
+  for (let turn = 0; turn < INGESTS; turn++) {
+    const runDir = join(dir, `20260101-00000${turn}-${engine === "PGlite" ? "00000a" : "00000b"}`);
+    await writeMadeUpRun(runDir, { run: basename(runDir), targets: [TARGET], tests });
     const started = performance.now();
-    const { cells } = await matrix(db);
-    took.push(performance.now() - started);
-    if (cells.length !== 200) throw new RangeError(`the matrix has ${cells.length} cells, expected 200`);
+    const { records } = await ingestRun(db, basename(runDir), runDir);
+    rates.push(records / ((performance.now() - started) / 1000));
+    if ((await dumpRun(db, basename(runDir)))["attempt"]?.length !== tests) throw new RangeError(`${engine}: not every attempt was stored`);
   }
-  return [timed("matrix of the latest runs among 5,000,000 results, first", took[0] ?? 0, "ms"), timed("matrix of the latest runs among 5,000,000 results, median of 20", median(took.slice(1)), "ms")];
+  return timed(`ingest of runs of ${tests} tests and their verdict into ${engine}, median of ${INGESTS}`, median(rates), "records/s");
 }
 
 async function killFigures(database: (name: string) => Promise<string>, dir: string, kills: number): Promise<Figure[]> {

@@ -6,7 +6,7 @@ import { serveMadeUp, type MadeUpCentre } from "./serve-made-up.ts";
 const test = base.extend<{ clean: Page }, { centre: MadeUpCentre }>({
   centre: [
     async ({}, use) => {
-      await using centre = await serveMadeUp({ publicRead: true, runs: 5, tests: 240 });
+      await using centre = await serveMadeUp({ publicRead: true, runs: 4, tests: 120 });
       await use(centre);
     },
     { scope: "worker", timeout: 900_000 },

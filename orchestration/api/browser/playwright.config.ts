@@ -1,4 +1,5 @@
 import { defineConfig } from "@playwright/test";
+import { CHROMIUM } from "./chromium.ts";
 
 /** Tests of the dashboard in a real browser; `dashboard.browser.test.ts` starts them. */
 export default defineConfig({
@@ -13,9 +14,6 @@ export default defineConfig({
   reporter: [["json"]],
   use: {
     viewport: { width: 1360, height: 860 },
-    launchOptions: {
-      executablePath: process.env["BUSLAB_CHROMIUM"] ?? "/usr/bin/chromium",
-      args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"],
-    },
+    launchOptions: CHROMIUM,
   },
 });

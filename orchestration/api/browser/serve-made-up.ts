@@ -1,21 +1,16 @@
 import { appendFile, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { listenTcp, close } from "../listen.ts";
 import { ingestRun } from "../../store/ingest.ts";
 import { storeBench } from "../../store/bench.ts";
 import { migrate } from "../../store/migrate.ts";
 import { openPglite } from "../../store/pglite.ts";
 import { storeWaivers } from "../../store/waivers.ts";
-import { createApp } from "../app.ts";
-import { BuiltDashboard, buildDashboard } from "../dashboard-files.ts";
 import { Keeper } from "../keeper.ts";
-import { LiveRuns } from "../live/live-runs.ts";
-import { Sessions } from "../sessions.ts";
 import { writeRun, writeVerdict } from "../testing/made-up-run.ts";
+import { serveDatabase } from "../testing/serve-database.ts";
 import { history, TARGETS } from "../testing/made-up-runs.ts";
 import { createToken } from "../tokens.ts";
-import { Uploads } from "../uploads/uploads.ts";
 
 export interface MadeUpCentre extends AsyncDisposable {
   readonly url: string;
@@ -55,17 +50,8 @@ export async function serveMadeUp(options: { publicRead: boolean; runs: number; 
   const part = await writeRun(runsDir, { ...going, unfinishedAfter: 20 });
   let told = part.lines.length;
 
-  const stop = new AbortController();
-  const live = new LiveRuns(runsDir);
-  scope.defer(() => live.close());
   const keeper = scope.use(new Keeper(db, runsDir, () => undefined));
-  const app = createApp({
-    db, runsDir, live, uploads: new Uploads(join(home, "uploads"), runsDir, async (id) => void (await ingestRun(db, id, join(runsDir, id)))), sessions: new Sessions(),
-    dashboard: new BuiltDashboard(buildDashboard()), publicRead: options.publicRead, behindTls: false, hostNames: null, stop: stop.signal, log: (line) => process.stderr.write(`${line}\n`),
-  }); // prettier-ignore
-  const { server, url } = await listenTcp(app, { host: "127.0.0.1", port: 0 });
-  scope.defer(() => close(server, 500));
-  scope.defer(() => stop.abort());
+  const { url } = scope.use(await serveDatabase(db, home, { publicRead: options.publicRead }));
   await keeper.sweep();
   keeper.start();
   const { token } = await createToken(db, { name: "a reader", role: "read", expiresAt: null });

@@ -12,11 +12,12 @@ export const benchStore = new Command("store")
   .option("--kills <count>", "how often an ingest is killed; 0 leaves it out", count, 100)
   .option("--tests <count>", "tests of the run that is stored for its speed; 0 leaves it out", count, 5_000)
   .option("--no-matrix", "leave out the matrix of 5 million results, which needs 2 GB of disk")
+  .option("--no-dashboard", "leave out the pages of the results centre in a browser, over 500 runs of 1,000 tests")
   .option("--json", "one JSON document")
   .action(async (_options: object, command: Command) => {
     // The parent has a --json as well and takes it first.
-    const options = command.optsWithGlobals<{ kills: number; tests: number; matrix: boolean; json?: boolean }>();
-    const missing = await missingPackages(["store"]);
+    const options = command.optsWithGlobals<{ kills: number; tests: number; matrix: boolean; dashboard: boolean; json?: boolean }>();
+    const missing = await missingPackages(options.dashboard ? ["store", "browser"] : ["store"]);
     if (missing.length > 0) await installPackages(missing);
     const dir = await temporaryFolderOf("store");
     try {

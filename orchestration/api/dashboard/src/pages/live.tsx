@@ -64,7 +64,7 @@ export function LivePanel({ run, onEnd }: { run: string; onEnd: () => void }): J
       </div>
       <div class="columns">
         <div>
-          <h3>Targets</h3>
+          <h2>Targets</h2>
           <ul class="plain">
             {live.targets.map((target) => (
               <li key={target.target}>
@@ -79,7 +79,7 @@ export function LivePanel({ run, onEnd }: { run: string; onEnd: () => void }): J
           </ul>
         </div>
         <div>
-          <h3>Now</h3>
+          <h2>Now</h2>
           {live.current.length === 0 ? <p class="muted">{live.done === 0 ? "Machines are being brought up" : "No test runs at this moment"}</p> : (
             <ul class="plain">
               {live.current.map((each) => (
@@ -106,7 +106,7 @@ function Feed({ title, rows }: { title: string; rows: readonly { at: string; tar
   if (rows.length === 0) return null;
   return (
     <>
-      <h3>{title}, newest first</h3>
+      <h2>{title}, newest first</h2>
       <ul class="plain feed" tabIndex={0} aria-label={title}>
         {rows.map((row, index) => (
           <li key={`${row.at}${index}`}>

@@ -1,8 +1,9 @@
 import type { JSX } from "preact";
 import type { RequirementList } from "../../../schemas/views.ts";
 import { get, useLoad } from "../api.ts";
-import { place, setQuery } from "../router.ts";
+import { place } from "../router.ts";
 import { Empty, Page, requirementHref, Show, Table } from "../ui/bits.tsx";
+import { FilterBar, filtersOf, hasText } from "../ui/filters.tsx";
 import { Mark, wordOf } from "../ui/marks.tsx";
 import { plural } from "../ui/text.ts";
 
@@ -24,32 +25,17 @@ function worst(entry: Entry): string {
 }
 
 function Filtered({ all }: { all: readonly Entry[] }): JSX.Element {
-  const { query } = place.value;
-  const [area, state, text] = [query.get("area") ?? "", query.get("state") ?? "", query.get("text") ?? ""];
-  const areas = [...new Set(all.map((entry) => entry.area))];
-  const shown = all.filter((entry) => (area === "" || entry.area === area) && (state === "" || worst(entry) === state) && (text === "" || `${entry.id} ${entry.text}`.toLowerCase().includes(text.toLowerCase())));
+  const { area, text } = filtersOf();
+  const state = place.value.query.get("state") ?? "";
+  const inArea = all.filter((entry) => area === "" || entry.area === area);
+  const shown = inArea.filter((entry) => (state === "" || worst(entry) === state) && hasText(text, `${entry.id} ${entry.text}`));
+  const choices = [
+    { key: "", name: "All", count: inArea.length },
+    ...WORST.map((each) => ({ key: each, name: <><Mark state={each} /> {wordOf(each)}</>, count: inArea.filter((entry) => worst(entry) === each).length })),
+  ];
   return (
     <>
-      <div class="filters">
-        <div class="chips" role="group" aria-label="States">
-          {["", ...WORST].map((each) => (
-            <button key={each} type="button" aria-pressed={state === each} onClick={() => setQuery({ state: each })}>
-              {each === "" ? "All" : <><Mark state={each} /> {wordOf(each)}</>} <span class="num">{all.filter((entry) => (area === "" || entry.area === area) && (each === "" || worst(entry) === each)).length}</span>
-            </button>
-          ))}
-        </div>
-        <label>
-          Area{" "}
-          <select value={area} onChange={(event) => setQuery({ area: event.currentTarget.value })}>
-            <option value="">all</option>
-            {areas.map((each) => <option key={each} value={each}>{each}</option>)}
-          </select>
-        </label>
-        <label>
-          <span class="sr">Filter by id or text</span>
-          <input type="search" placeholder="Id or text" value={text} onInput={(event) => setQuery({ text: event.currentTarget.value })} />
-        </label>
-      </div>
+      <FilterBar chips={{ parameter: "state", label: "States", chosen: state, choices }} areas={[...new Set(all.map((entry) => entry.area))]} text={{ placeholder: "Id or text", label: "Filter by id or text" }} />
       {shown.length === 0 ? <Empty title="No requirement fits the filters" /> : (
         <Table caption={plural(shown.length, "requirement")} className="tests" head={["State", "Requirement", "Level", "Targets"].map((name) => <th key={name} scope="col">{name}</th>)}>
           {shown.map((entry) => (

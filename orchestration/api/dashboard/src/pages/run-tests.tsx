@@ -3,9 +3,10 @@ import { useMemo } from "preact/hooks";
 import type { Counts } from "../../../schemas/common.ts";
 import type { TestList, TestRow } from "../../../schemas/runs.ts";
 import { get, useLoad } from "../api.ts";
-import { place, setQuery } from "../router.ts";
+import { place } from "../router.ts";
 import { Empty, Show, Table, testHref, TestTitle } from "../ui/bits.tsx";
 import { OUTCOMES } from "../ui/counts.tsx";
+import { FilterBar, filtersOf, hasText } from "../ui/filters.tsx";
 import { Mark, wordOf } from "../ui/marks.tsx";
 import { duration, plural, visible } from "../ui/text.ts";
 
@@ -32,17 +33,16 @@ export function RunTests({ run, target, counts }: { run: string; target: string;
 }
 
 function Filtered({ run, rows, counts }: { run: string; rows: readonly TestRow[]; counts: Counts | null }): JSX.Element {
-  const { query } = place.value;
-  const [area, text] = [query.get("area") ?? "", query.get("text") ?? ""];
+  const { area, text } = filtersOf();
   const allGood = counts !== null && counts.planned === counts.passed + counts.unsupported;
-  const show = query.get("show") ?? (allGood ? "all" : "notable");
+  const show = place.value.query.get("show") ?? (allGood ? "all" : "notable");
   const areas = useMemo(() => [...new Set(rows.map((row) => row.area))].sort(), [rows]);
   const inArea = rows.filter((row) => area === "" || row.area === area);
-  const shown = inArea.filter((row) => fits(row, show) && (text === "" || row.test.toLowerCase().includes(text.toLowerCase())));
-  const chips: readonly (readonly [string, string, number])[] = [
-    ["notable", "Not good", inArea.filter((row) => fits(row, "notable")).length],
-    ...OUTCOMES.map(([outcome]) => [outcome, wordOf(outcome), inArea.filter((row) => row.outcome === outcome).length] as const).filter(([, , n]) => n > 0),
-    ["all", "All", inArea.length],
+  const shown = inArea.filter((row) => fits(row, show) && hasText(text, row.test));
+  const choices = [
+    { key: "notable", name: "Not good", count: inArea.filter((row) => fits(row, "notable")).length },
+    ...OUTCOMES.map(([key]) => ({ key, name: <><Mark state={key} /> {wordOf(key)}</>, count: inArea.filter((row) => row.outcome === key).length })).filter(({ count }) => count > 0),
+    { key: "all", name: "All", count: inArea.length },
   ];
   return (
     <>
@@ -50,26 +50,7 @@ function Filtered({ run, rows, counts }: { run: string; rows: readonly TestRow[]
         {plural(shown.length, "test")}
         {shown.length < rows.length && <span class="muted"> of {rows.length.toLocaleString("en")}</span>}
       </h3>
-      <div class="filters">
-        <div class="chips" role="group" aria-label="Outcomes">
-          {chips.map(([key, name, n]) => (
-            <button key={key} type="button" aria-pressed={show === key} onClick={() => setQuery({ show: key })}>
-              {key !== "all" && key !== "notable" && <Mark state={key} />} {name} <span class="num">{n.toLocaleString("en")}</span>
-            </button>
-          ))}
-        </div>
-        <label>
-          Area{" "}
-          <select value={area} onChange={(event) => setQuery({ area: event.currentTarget.value })}>
-            <option value="">all</option>
-            {areas.map((each) => <option key={each} value={each}>{each}</option>)}
-          </select>
-        </label>
-        <label>
-          <span class="sr">Filter by title</span>
-          <input type="search" placeholder="Title, id or file" value={text} onInput={(event) => setQuery({ text: event.currentTarget.value })} />
-        </label>
-      </div>
+      <FilterBar chips={{ parameter: "show", label: "Outcomes", chosen: show, choices }} areas={areas} text={{ placeholder: "Title, id or file", label: "Filter by title" }} />
       {shown.length === 0 ? (
         <Empty title={show === "notable" ? "Every test here is good" : "No test fits the filters"} />
       ) : (
