@@ -5,6 +5,7 @@ import { mkdir } from "node:fs/promises";
 import { digestOf } from "../base/digest.ts";
 import { SuiteError } from "../base/errors.ts";
 import { homeDir } from "../base/paths.ts";
+import { refusalOf } from "./refusal.ts";
 
 /** The kernel takes no longer names of sockets. */
 const MOST_CHARS = 100;
@@ -26,9 +27,8 @@ export async function socketPath(): Promise<string> {
 export async function askLocalCentre<T>(method: "GET" | "POST" | "DELETE", path: string, body?: unknown): Promise<T | null> {
   const answer = await send(await socketPath(), method, `/api/v1${path}`, body);
   if (answer === null) return null;
-  const document = JSON.parse(answer.text) as { message?: string };
-  if (answer.status >= 300) throw new SuiteError(answer.status === 404 ? "NOTHING_THERE" : "CENTRE_FAILED", document.message ?? `the results centre answered ${answer.status}`);
-  return document as T;
+  if (answer.status >= 300) throw refusalOf(answer.status, answer.text);
+  return JSON.parse(answer.text) as T;
 }
 
 /** True while a centre runs on this home. */

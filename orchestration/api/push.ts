@@ -4,9 +4,10 @@ import { basename, join, relative, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { z } from "zod";
 import { digestFile } from "../base/digest.ts";
-import { ERROR_TABLE, SuiteError, type ErrorCode } from "../base/errors.ts";
+import { SuiteError } from "../base/errors.ts";
 import { readJson } from "../base/json-file.ts";
 import { verdictSchema } from "../record/verdict.ts";
+import { refusalOf } from "./refusal.ts";
 import { CHUNK_BYTES, chunkAnswerSchema, finishedSchema, KEPT_PATH, uploadSchema, type Finished, type UploadFile, type UploadManifest } from "./schemas/uploads.ts";
 
 const TRIES = 5;
@@ -141,7 +142,7 @@ class CentreClient {
       if (answer === null) continue;
       const text = await answer.text().catch(() => "");
       if (answer.status >= 500) last = `it answered ${answer.status}: ${text.slice(0, 200)}`;
-      else if (!answer.ok) throw refusal(answer.status, text);
+      else if (!answer.ok) throw refusalOf(answer.status, text);
       else return read(schema, text, this.base + path);
     }
     throw new SuiteError("CENTRE_FAILED", `the results centre at ${this.options.url} did not answer ${TRIES} times: ${last}`);
@@ -153,16 +154,5 @@ function read<T>(schema: z.ZodType<T>, text: string, url: string): T {
     return schema.parse(JSON.parse(text));
   } catch (error) {
     throw new SuiteError("CENTRE_FAILED", `what answers at ${url} is no results centre`, { cause: error });
-  }
-}
-
-const refusalSchema = z.object({ code: z.string(), message: z.string() });
-
-function refusal(status: number, text: string): SuiteError {
-  try {
-    const { code, message } = refusalSchema.parse(JSON.parse(text));
-    return new SuiteError(code in ERROR_TABLE ? (code as ErrorCode) : "CENTRE_FAILED", message);
-  } catch {
-    return new SuiteError("CENTRE_FAILED", `the address answered ${status} and is no results centre`);
   }
 }

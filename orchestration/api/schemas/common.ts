@@ -1,4 +1,5 @@
 import { z } from "@hono/zod-openapi";
+import { MOST_ROWS } from "../../store/queries/shapes.ts";
 
 export { z };
 
@@ -43,7 +44,7 @@ export const countsSchema = z
 export type Counts = z.infer<typeof countsSchema>;
 
 export const pagingQuery = {
-  limit: z.coerce.number().int().min(1).max(1000).optional(),
+  limit: z.coerce.number().int().min(1).max(MOST_ROWS).optional(),
   offset: z.coerce.number().int().min(0).max(10_000_000).optional(),
 };
 export const textQuery = z.string().max(300);

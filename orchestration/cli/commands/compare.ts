@@ -1,8 +1,8 @@
 import { Command } from "commander";
 import { EXIT } from "../../base/exit-codes.ts";
-import { compareRuns, openStore, type Comparison, type Difference } from "../../store/index.ts";
+import { compareRuns, type Comparison, type Difference } from "../../store/index.ts";
 import { print, printJson } from "../output.ts";
-import { askHolder, runForCentre } from "../stages/results.ts";
+import { fromResults, runForCentre } from "../stages/results.ts";
 import { storedRun } from "../stages/stored-run.ts";
 
 const MOST = 40;
@@ -22,11 +22,8 @@ export const compare = new Command("compare")
   });
 
 async function compareStored(a: string, b: string): Promise<Comparison> {
-  const told = await askHolder<Comparison>("/compare", { a: await runForCentre(a), b: await runForCentre(b) });
-  if (told !== null) return told;
-  await using store = await openStore();
-  const [before, after] = [await storedRun(store.db, a), await storedRun(store.db, b)];
-  return await compareRuns(store.db, { a: before, b: after });
+  const query = { a: await runForCentre(a), b: await runForCentre(b) };
+  return fromResults({ path: "/compare", query }, async (db) => compareRuns(db, { a: await storedRun(db, a), b: await storedRun(db, b) }));
 }
 
 /** For people, what matters most at the end where a terminal stops. */

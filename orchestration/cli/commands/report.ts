@@ -2,11 +2,11 @@ import { Command } from "commander";
 import { SuiteError } from "../../base/errors.ts";
 import type { Verdict } from "../../record/verdict.ts";
 import { findRun } from "../../run/run-folder.ts";
-import { describePruned, failureRates, findTests, openStore, prunedOf, renderReport, testHistory, verdictOfRun } from "../../store/index.ts";
+import { describePruned, failureRates, findTests, prunedOf, renderReport, testHistory, verdictOfRun } from "../../store/index.ts";
 import { print, printJson } from "../output.ts";
-import { askHolder, openResults, runForCentre } from "../stages/results.ts";
+import { fromResults, listStored, openResults, runForCentre } from "../stages/results.ts";
 import { storedRun } from "../stages/stored-run.ts";
-import { listStored, renderRun } from "./runs.ts";
+import { renderRun } from "./runs.ts";
 
 const HISTORY = 10;
 
@@ -30,10 +30,8 @@ export const report = new Command("report")
   });
 
 async function verdictOf(run: string): Promise<Verdict> {
-  const told = await askHolder<Verdict>(`/runs/${encodeURIComponent(await runForCentre(run))}/verdict`);
-  if (told !== null) return told;
-  await using store = await openStore();
-  return await verdictOfRun(store.db, await storedRun(store.db, run));
+  const path = `/runs/${encodeURIComponent(await runForCentre(run))}/verdict`;
+  return fromResults({ path }, async (db) => verdictOfRun(db, await storedRun(db, run)));
 }
 
 async function list(json: boolean): Promise<void> {

@@ -1,8 +1,8 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { findRun } from "../../run/run-folder.ts";
-import { listRuns, mirrorRetention, openStore, pinRun, unpinRun, type RunRow } from "../../store/index.ts";
+import { mirrorRetention, pinRun, unpinRun, type RunRow } from "../../store/index.ts";
 import { print, printJson } from "../output.ts";
-import { askHolder, openResults } from "../stages/results.ts";
+import { listStored, openResults } from "../stages/results.ts";
 
 /** Which runs are kept, and which of them retention must leave alone. */
 export const runs = new Command("runs").description("list the runs that are kept; pin and unpin their evidence");
@@ -52,16 +52,6 @@ runs
 function atLeastOne(text: string): number {
   if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError("Give a whole number from 1 on.");
   return Number(text);
-}
-
-type Page = Awaited<ReturnType<typeof listRuns>>;
-
-/** Runs as the results centre of this home tells them, or as they are in the database. */
-export async function listStored(filter: NonNullable<Parameters<typeof listRuns>[1]> = {}): Promise<Page> {
-  const told = await askHolder<Page>("/runs", { ...filter });
-  if (told !== null) return told;
-  await using store = await openStore();
-  return await listRuns(store.db, filter);
 }
 
 export function renderRun(row: RunRow): string {

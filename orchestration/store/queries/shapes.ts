@@ -11,11 +11,12 @@ export interface Paging {
   readonly offset?: number;
 }
 
-const MOST = 1_000;
+/** Rows of a page at most. */
+export const MOST_ROWS = 1_000;
 
 /** A page that a caller cannot make huge. */
 export function pageOf(paging: Paging, usual = 100): { readonly limit: number; readonly offset: number } {
-  return { limit: Math.min(Math.max(1, Math.trunc(paging.limit ?? usual)), MOST), offset: Math.max(0, Math.trunc(paging.offset ?? 0)) };
+  return { limit: Math.min(Math.max(1, Math.trunc(paging.limit ?? usual)), MOST_ROWS), offset: Math.max(0, Math.trunc(paging.offset ?? 0)) };
 }
 
 /** ISO 8601, as JSON carries it. */

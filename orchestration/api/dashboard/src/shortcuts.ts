@@ -12,24 +12,21 @@ export const PAGES = [
 ] as const;
 
 export const helpOpen = signal(false);
-let afterG = 0;
+/** True between `g` and the letter of a page; however long that takes somebody. */
+let going = false;
 
 /** Single keys, as long as nobody types text: `g` and a letter goes to a page, `j` and `k` walk the rows of a table. */
 export function startShortcuts(): void {
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
-    if (event.key === "?") helpOpen.value = !helpOpen.value;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.key === "Shift" || typing(event.target)) return;
+    // First, because a letter of a page may be a command by itself.
+    const page = going ? PAGES.find((each) => each.key === event.key) : undefined;
+    going = !going && event.key === "g";
+    if (page !== undefined) go(page.path);
+    else if (event.key === "?") helpOpen.value = !helpOpen.value;
     else if (event.key === "/") focusFilter();
     else if (event.key === "j" || event.key === "k") step(event.key === "j" ? 1 : -1);
-    else if (event.key === "g") {
-      afterG = event.timeStamp;
-      return;
-    } else {
-      const page = event.timeStamp - afterG < 1_500 ? PAGES.find((each) => each.key === event.key) : undefined;
-      afterG = 0;
-      if (page === undefined) return;
-      go(page.path);
-    }
+    else return;
     event.preventDefault();
   });
 }
