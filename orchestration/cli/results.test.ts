@@ -38,12 +38,12 @@ async function end(child: ChildProcess): Promise<Ended> {
 const buslab = (args: readonly string[], more?: Readonly<Record<string, string>>): Promise<Ended> => end(start(args, more));
 
 /** A centre of its own on a free port, and how it ended after a signal. */
-async function serve(more: Readonly<Record<string, string>> = {}): Promise<{ url: string; stop: (signal: NodeJS.Signals) => Promise<Ended> }> {
+async function serve(more: Readonly<Record<string, string>> = {}): Promise<{ url: string; stop: (signal: NodeJS.Signals) => Promise<Ended> } & Disposable> {
   const child = start(["serve", "--listen", "127.0.0.1:0", "--public-read"], more);
   const ended = end(child);
   const [first] = await Promise.race([ended.then((early): string[] => assert.fail(`serve ended with ${early.code}: ${early.err}`)), firstLine(child)]);
   const url = /results centre at (\S+), database/.exec(first ?? "")?.[1] ?? assert.fail(`serve began with "${first}"`);
-  return { url, stop: (signal) => (child.kill(signal), ended) };
+  return { url, stop: (signal) => (child.kill(signal), ended), [Symbol.dispose]: () => void child.kill("SIGKILL") };
 }
 
 async function firstLine(child: ChildProcess): Promise<string[]> {
@@ -83,24 +83,24 @@ describe("commands of the results centre", { skip: (await hasLocalPostgres()) ? 
   }
 
   test("a centre on PostgreSQL takes a run by push, answers beside other commands, and Ctrl-C ends it with 130", async () => {
-    const centre = await serve();
+    using centre = await serve();
     const [stranger, { out: token }] = await Promise.all([
       buslab(["push", "latest", "--to", centre.url], { BUSLAB_TOKEN: "buslab_nobody_knows_this_one" }),
       buslab(["token", "create", "--role", "submit", "--name", "ci"]),
     ]);
-    assert.match(stranger.err, /the token is unknown, expired or revoked/);
+    assert.match(stranger.err, /the token given is unknown, expired or revoked \[TOKEN_NEEDED\]/);
     assert.equal(stranger.code, 2);
     const pushed = await buslab(["push", "latest", "--to", centre.url], { BUSLAB_TOKEN: /buslab_\S+/.exec(token)?.[0] ?? "" });
     assert.deepEqual([pushed.code, pushed.out.startsWith(`run ${NEW} is at ${centre.url}/runs/${NEW}`)], [0, true], pushed.err);
     const listed = await buslab(["runs", "--limit", "5000"]);
-    assert.deepEqual([listed.code, listed.out.split("\n").slice(0, 2).map((line) => line.slice(0, 34).trim())], [0, [`${NEW}  violated`, `${OLD}  undecided`]]);
+    assert.deepEqual([listed.code, listed.out.split("\n").slice(0, 2).map((line) => line.slice(0, 35).trim())], [0, [`${NEW}  violated`, `${OLD}  conformant`]]);
     const { code, err } = await centre.stop("SIGINT");
     assert.equal(code, 130, err);
   });
 
   test("beside a centre that holds the embedded database more runs than a page has may be asked for, and mistakes stay mistakes", async () => {
     const embedded = { BUSLAB_DATABASE_URL: "" };
-    const centre = await serve(embedded);
+    using centre = await serve(embedded);
     const [listed, unknown] = await Promise.all([buslab(["runs", "--limit", "5000", "--json"], embedded), buslab(["report", "nosuchrun"], embedded)]);
     assert.deepEqual([listed.code, (JSON.parse(listed.out) as { total: number }).total], [0, 2], listed.err);
     assert.deepEqual([unknown.code, unknown.out], [2, ""], unknown.err);
