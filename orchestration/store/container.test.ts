@@ -23,6 +23,8 @@ process.env["TESTCONTAINERS_RYUK_DISABLED"] = "true";
 const DEADLY_STATEMENT = 60;
 /** initdb alone takes a minute on a host that emulates machines beside. */
 const START_MS = 600_000;
+/** The library's own gives a busy host one second for starting a program in the container. */
+const HEALTH = { test: ["CMD-SHELL", "pg_isready --host localhost"] as ["CMD-SHELL", string], interval: 1_000, timeout: 60_000, retries: 1_000 };
 const LABEL = "buslab.store.test";
 
 /** Why there can be no container; false where there can. */
@@ -45,7 +47,7 @@ describe("PostgreSQL in a container", { skip: await reasonToSkip() }, () => {
     await removeForgotten();
     const image = await postgresImage({ progress: silent, logDir: temporaryFolder() });
     const { PostgreSqlContainer } = await import("@testcontainers/postgresql");
-    container = await new PostgreSqlContainer(image).withCopyFilesToContainer([POSTGRES_ENTRY]).withLabels({ [LABEL]: String(process.pid) }).withStartupTimeout(START_MS).start();
+    container = await new PostgreSqlContainer(image).withCopyFilesToContainer([POSTGRES_ENTRY]).withLabels({ [LABEL]: String(process.pid) }).withHealthCheck(HEALTH).withStartupTimeout(START_MS).start();
   });
   after(() => container?.stop());
 
