@@ -14,7 +14,7 @@ const PAGES: readonly (readonly [string, (names: Names) => string, string])[] = 
   ["matrix", () => "/", "td.cell a"],
   ["runs", () => "/runs", "table.runs tbody tr"],
   ["run", ({ run }) => `/runs/${run}?show=all`, "table.tests tbody tr"],
-  ["test", ({ run, target, test }) => `/runs/${run}/test?${new URLSearchParams({ target, test }).toString()}`, "main table tbody tr"],
+  ["test", ({ run, target, test }) => `/runs/${run}/test?${new URLSearchParams({ target, test }).toString()}`, ".strip a"],
   ["requirements", () => "/requirements", "table.tests tbody tr"],
   ["requirement", ({ requirement }) => `/requirements/${requirement}`, "main table tbody tr"],
   ["compare", ({ before, run }) => `/compare?a=${before}&b=${run}`, ".pair"],

@@ -23,6 +23,8 @@ export interface StoreFigureOptions {
   readonly kills?: number;
   /** Tests of the run that is stored for its speed; 0 leaves it out. */
   readonly tests?: number;
+  /** Told of figures as they come: all of them take many minutes. */
+  readonly onFigures?: (figures: readonly Figure[]) => void;
 }
 
 /** Processes that store at the same time while they are killed. */
@@ -33,23 +35,27 @@ const TARGET = "x86_64/debian-6.1/none/plain";
 /** Speed of the store on both engines. @throws HOST_TOOL_MISSING without Debian's package postgresql; RangeError when a record is lost or doubled */
 export async function storeFigures(options: StoreFigureOptions): Promise<Figure[]> {
   const figures: Figure[] = [];
+  const take = (some: readonly Figure[]): void => {
+    figures.push(...some);
+    options.onFigures?.(some);
+  };
   const tests = options.tests ?? 5_000;
   await using server = await startLocalPostgres();
   if (tests > 0) {
     await using pglite = await opened(openPglite(join(options.dir, "pglite")));
-    figures.push(await ingestFigure(pglite.db, options.dir, tests, "PGlite"));
+    take([await ingestFigure(pglite.db, options.dir, tests, "PGlite")]);
     await using postgres = await opened(openPostgres(await server.database("ingest")));
-    figures.push(await ingestFigure(postgres.db, options.dir, tests, "PostgreSQL"));
+    take([await ingestFigure(postgres.db, options.dir, tests, "PostgreSQL")]);
   }
   if (options.matrix === true) {
     await using postgres = await opened(openPostgres(await server.database("matrix")));
-    figures.push(...(await matrixFigures(postgres.db)));
+    take(await matrixFigures(postgres.db));
   }
   if (options.dashboard === true) {
     await using postgres = await opened(openPostgres(await server.database("dashboard")));
-    figures.push(...(await dashboardFigures(postgres.db, options.dir)));
+    take(await dashboardFigures(postgres.db, options.dir));
   }
-  if ((options.kills ?? 0) > 0) figures.push(...(await killFigures(server.database, options.dir, options.kills ?? 0)));
+  if ((options.kills ?? 0) > 0) take(await killFigures(server.database, options.dir, options.kills ?? 0));
   return figures;
 }
 

@@ -19,14 +19,14 @@ export const KCIDB_SCHEMA = {
   properties: {
     version: { type: "object", required: ["major"], properties: { major: { const: 5 }, minor: { type: "integer", minimum: 0, maximum: 3 } }, additionalProperties: false },
     checkouts: list([], { tree_name: text, git_repository_url: { type: "string", pattern: "^https://" }, git_commit_hash: { type: "string", pattern: "^[0-9a-f]{40}$" }, git_commit_name: text, start_time: time, valid: { type: "boolean" }, origin_builds_finish_time: time, origin_tests_finish_time: time }),
-    builds: list(["checkout_id"], { checkout_id: id, architecture: { type: "string", pattern: "^[a-z0-9_]*$" }, compiler: text, command: text, config_name: text, config_url: text, input_files: files, output_files: files, status, start_time: time, duration: { type: "number" }, log_url: text, log_excerpt: text }),
+    builds: list(["checkout_id"], { checkout_id: id, architecture: { type: "string", pattern: "^[a-z0-9_]*$" }, compiler: text, command: text, config_name: text, config_url: text, input_files: files, output_files: files, status, start_time: time, duration: { type: "number" }, log_url: text, log_excerpt: { ...text, maxLength: 16_384 } }),
     tests: list(["build_id"], {
       build_id: id, path: { type: "string", pattern: "^([a-zA-Z0-9_-]+(\\.[a-zA-Z0-9_-]+)*)?$" }, status, start_time: time, duration: { type: "number" }, log_url: text,
       log_excerpt: { ...text, maxLength: 16_384 }, input_files: files, output_files: files,
       environment: { type: "object", properties: { compatible: { type: "array", items: text }, comment: text, misc: { type: "object" } }, additionalProperties: false },
       number: { type: "object", required: ["value"], properties: { value: { type: "number" }, unit: text, prefix: { enum: ["metric", "binary"] } }, additionalProperties: false },
     }),
-    issues: list(["version"], { version: { type: "integer" }, categories: { type: "array", items: text }, culprit: { type: "object", properties: { code: { type: "boolean" }, tool: { type: "boolean" }, harness: { type: "boolean" } }, additionalProperties: false }, report_url: text, report_subject: text, comment: text }),
-    incidents: list(["issue_id", "issue_version"], { issue_id: id, issue_version: { type: "integer" }, build_id: id, test_id: id, present: { type: "boolean" }, comment: text }),
+    issues: list(["version"], { version: { type: "integer", minimum: 0 }, categories: { type: "array", items: text }, culprit: { type: "object", properties: { code: { type: "boolean" }, tool: { type: "boolean" }, harness: { type: "boolean" } }, additionalProperties: false }, report_url: text, report_subject: text, comment: text }),
+    incidents: list(["issue_id", "issue_version"], { issue_id: id, issue_version: { type: "integer", minimum: 0 }, build_id: id, test_id: id, present: { type: "boolean" }, comment: text }),
   },
 };

@@ -10,6 +10,8 @@ export async function openPostgres(url: string): Promise<Store> {
   const types = { getTypeParser: (oid: number, format?: unknown) => (oid === pg.types.builtins.INT8 ? Number : (pg.types.getTypeParser as (oid: number, format?: unknown) => unknown)(oid, format)) };
   const pool = new pg.Pool({ connectionString: url, max: 4, types: types });
   pool.on("error", () => undefined); // an idle connection that breaks is replaced; one in use rejects its query
+  // One that breaks between two statements of a transaction tells it as an event, which nobody else listens to: the next statement then rejects.
+  pool.on("connect", (client) => client.on("error", () => undefined));
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   try {
     await pool.query("select 1");

@@ -21,4 +21,10 @@ if [ ! -s "$data/PG_VERSION" ]; then
 	fi
 fi
 
-exec setpriv --reuid postgres --regid postgres --clear-groups -- "$bin/postgres" -D "$data" -c listen_addresses='*'
+# The server must not be the first process of the container: orphans of health checks would be its children, and one of them
+# that is killed looks like a backend that crashed.
+setpriv --reuid postgres --regid postgres --clear-groups -- "$bin/postgres" -D "$data" -c listen_addresses='*' "$@" &
+server=$!
+trap 'kill -INT "$server"' TERM INT
+wait "$server" || true
+wait "$server" # the first may have been ended by the signal

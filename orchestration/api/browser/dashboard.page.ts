@@ -41,7 +41,7 @@ for (const scheme of ["light", "dark"] as const) {
     for (const [name, path] of Object.entries(pages)) {
       await page.goto(centre.url + path);
       await expect(page.locator("h1")).toBeVisible();
-      await expect(page.locator(".loading")).toHaveCount(0);
+      await expect(page.locator('.loading, [aria-busy="true"]')).toHaveCount(0);
       await expect(page.locator(".notice.bad")).toHaveCount(0);
       await expect(page).toHaveTitle(/ · buslab$/);
       await keep(page, `${name}-${scheme}`);
@@ -75,6 +75,15 @@ test("from the matrix down to the evidence of a test, without a mouse", async ({
   await expect(page.getByRole("dialog")).toBeVisible();
   await page.keyboard.press("Escape");
   await expect(page.getByRole("dialog")).toHaveCount(0);
+});
+
+test("figures are drawn over time, and one outside of its noise is told in words", async ({ clean: page, centre }) => {
+  await page.goto(`${centre.url}/benchmarks`);
+  await expect(page.locator(".plot canvas")).toHaveCount(3);
+  const inked = await page.evaluate<number[]>("[...document.querySelectorAll('.plot canvas')].map((canvas) => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.filter((byte) => byte > 0).length)");
+  for (const bytes of inked) expect(bytes).toBeGreaterThan(1_000);
+  await expect(page.getByText(/outside of \d/)).toHaveCount(1);
+  await keep(page, "figures");
 });
 
 test("text of guests is shown and never acted upon", async ({ clean: page, centre }) => {

@@ -21,7 +21,7 @@ export const benchStore = new Command("store")
     if (missing.length > 0) await installPackages(missing);
     const dir = await temporaryFolderOf("store");
     try {
-      const figures = await storeFigures({ dir, ...options });
+      const figures = await storeFigures({ dir, ...options, onFigures: (some) => void process.stderr.write(`${renderFigures(some)}\n`) });
       const document: BenchDocument = { schema: "buslab.bench/1", target: "host", accel: { kind: "none", why: "no machine is part of it" }, figures };
       if (options.json === true) printJson(document);
       else print(renderFigures(figures));

@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { FigureList, FigureNames } from "../../../schemas/views.ts";
 import { get, useLoad } from "../api.ts";
 import { place, setQuery } from "../router.ts";
@@ -54,6 +54,7 @@ function Chart({ name, target }: { name: string; target: string }): JSX.Element 
 
 function Drawn({ rows }: { rows: readonly Figure[] }): JSX.Element {
   const box = useRef<HTMLDivElement>(null);
+  const [drawn, setDrawn] = useState(false);
   const bands = noiseBands(rows.map((row) => row.value));
   const [newest, band] = [rows.at(-1), bands.at(-1)];
   const outside = newest !== undefined && band?.low !== null && band !== undefined && (newest.value < (band.low ?? 0) || newest.value > (band.high ?? 0));
@@ -61,7 +62,9 @@ function Drawn({ rows }: { rows: readonly Figure[] }): JSX.Element {
     let gone = false;
     let remove = (): void => undefined;
     void import("./plot.ts").then(({ draw }) => {
-      if (!gone && box.current !== null) remove = draw(box.current, rows, bands);
+      if (gone || box.current === null) return;
+      remove = draw(box.current, rows, bands);
+      setDrawn(true);
     });
     return () => {
       gone = true;
@@ -79,7 +82,7 @@ function Drawn({ rows }: { rows: readonly Figure[] }): JSX.Element {
       <p class="muted">
         {band === undefined || band.low === null ? "Too few measurements to tell noise" : <><Mark state={outside ? "infra-error" : "passed"} /> {outside ? "outside" : "inside"} of {number(band.low)} to {number(band.high ?? 0)}</>}
       </p>
-      <div ref={box} class="plot" role="img" aria-label={`${rows.length} measurements from ${number(Math.min(...rows.map((row) => row.value)))} to ${number(Math.max(...rows.map((row) => row.value)))} ${newest.unit}`} />
+      <div ref={box} class="plot" role="img" aria-busy={!drawn} aria-label={`${rows.length} measurements from ${number(Math.min(...rows.map((row) => row.value)))} to ${number(Math.max(...rows.map((row) => row.value)))} ${newest.unit}`} />
     </>
   ); // prettier-ignore
 }
