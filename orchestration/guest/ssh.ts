@@ -130,6 +130,11 @@ export class SshSession implements AsyncDisposable {
     return { channel, ended };
   }
 
+  /** A channel to a unix socket there. @throws SSH_FAILED when nothing listens or sshd forbids it */
+  toSocket(path: string): Promise<ClientChannel> {
+    return this.#call<ClientChannel>(`channel to ${path}`, (done) => this.#client.openssh_forwardOutStreamLocal(path, done));
+  }
+
   /** Joins this terminal to a remote login shell until it ends; returns its exit status. */
   async shell(): Promise<number> {
     const { columns = 80, rows = 24 } = process.stdout;

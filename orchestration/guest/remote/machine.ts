@@ -1,6 +1,8 @@
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { dirname, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { nowMs } from "../../base/deadline.ts";
 import { SuiteError } from "../../base/errors.ts";
 import type { MachineDeath } from "../../record/v1.ts";
 import type { Machine } from "../../vm/machine.ts";
@@ -49,7 +51,8 @@ export class RemoteMachine implements Machine {
     const mark = `buslab: begin of ${options.name}`;
     const agentSocket = join(options.socketDir, `${options.name.split("-").at(-1) ?? "m"}.a`);
     await rm(agentSocket, { force: true });
-    const agent = await session.stream(`exec ${host.dir}/agent --fd 0`);
+    // a socket and not its standard streams: sshd gives a command two pipes, and the agent serves one descriptor
+    const agent = await session.stream(`rm -f ${host.dir}/socket; exec ${host.dir}/agent --socket ${host.dir}/socket`);
     const server = createServer();
     await new Promise<void>((resolve, reject) => {
       server.once("error", (error) => reject(new SuiteError("VM_START_FAILED", `no socket can be made at ${agentSocket}`, { cause: error })));
@@ -117,14 +120,11 @@ export class RemoteMachine implements Machine {
 
   /** One client at a time, as at the port of a virtual machine: the next one waits until the one before has gone. */
   #serve(): void {
-    const { channel } = this.#agent;
     const waiting: Socket[] = [];
     const next = (): void => {
       const socket = waiting.shift();
       this.#client = socket ?? null;
-      if (socket === undefined) return;
-      socket.on("data", (chunk: Buffer) => channel.write(chunk));
-      socket.resume();
+      if (socket !== undefined) void this.#join(socket);
     };
     this.#server.on("connection", (socket) => {
       socket.pause();
@@ -137,7 +137,6 @@ export class RemoteMachine implements Machine {
       waiting.push(socket);
       if (this.#client === null) next();
     });
-    channel.on("data", (chunk: Buffer) => this.#client?.write(chunk));
     void this.#agent.ended.then(async () => {
       if (this.endedByUs) return;
       this.#broken = true;
@@ -145,6 +144,26 @@ export class RemoteMachine implements Machine {
       const death = await this.#find();
       this.#end(death ?? { kind: "qemu-failed", detail: "the agent's channel broke" });
     });
+  }
+
+  /** Joins a client here to the agent there; an agent that was started just now may not listen yet. */
+  async #join(socket: Socket): Promise<void> {
+    const deadline = nowMs() + this.#host.options.limits.ms(ANSWER_MS);
+    for (;;) {
+      try {
+        const channel = await (await this.#host.session()).toSocket(`${this.#host.dir}/socket`);
+        channel.on("error", () => undefined);
+        channel.on("close", () => socket.destroy());
+        socket.once("close", () => channel.close());
+        if (socket.destroyed) channel.close();
+        channel.pipe(socket);
+        socket.pipe(channel);
+        return;
+      } catch {
+        if (this.endedByUs || this.#broken || socket.destroyed || nowMs() > deadline) return void socket.destroy();
+        await delay(20);
+      }
+    }
   }
 
   /** Which kernel answers now: the same, another one, or none. */

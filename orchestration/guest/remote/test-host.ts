@@ -67,6 +67,17 @@ export class TestHost implements Disposable {
     client.on("error", () => undefined);
     client.on("close", () => this.#connections.delete(client));
     client.on("authentication", (request) => request.accept());
+    client.on("openssh.streamlocal", (accept, refuse, { socketPath }) => {
+      const socket = connect(socketPath.replace(/^\/run\/buslab-/, `${this.dir}/buslab-`));
+      socket.once("error", () => refuse());
+      socket.once("connect", () => {
+        const channel = accept();
+        channel.on("error", () => undefined);
+        channel.on("close", () => socket.destroy());
+        socket.on("close", () => channel.close());
+        channel.pipe(socket).pipe(channel);
+      });
+    });
     client.on("ready", () => client.on("session", (accept) => accept().on("exec", (take, _refuse, { command }) => void this.#exec(take(), command))));
   }
 
