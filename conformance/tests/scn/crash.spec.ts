@@ -1,4 +1,5 @@
-import { abi, address, attachFlags, covers, encodeCommand, encodeMessage, expect, expectErrno, item, memory, payloadText, pipeProbe, prepareSend, resultOf, Script, test } from "../../support/index.ts";
+import { setTimeout as pause } from "node:timers/promises";
+import { abi, address, attachFlags, covers, encodeCommand, encodeMessage, expect, expectErrno, item, memory, payloadText, pipeProbe, prepareSend, resultOf, Script, test, unsupported } from "../../support/index.ts";
 
 const POLLHUP = 0x10;
 
@@ -167,4 +168,36 @@ test("SCN-024 connections that send and are killed leave nothing behind, by thou
   if (checkers) return;
   expect(after.slabKiB - before.slabKiB, "KiB of slab more; 9500 leaks of 512 bytes are 4750").toBeLessThan(3000);
   expect(before.availableKiB - after.availableKiB, "KiB less available; 9500 leaked pages are 38000").toBeLessThan(20_000);
+});
+
+test("SCN-024 the module goes once nothing is mounted or open, and not before", covers("SCN-024"), async ({ domain, mountDomain, spawn, root, agent, machine }) => {
+  if (machine.facts["shared"] === true) unsupported("a machine for this test alone: it unloads the bus");
+  if (!(await agent.readText("/proc/modules")).includes("kdbus ")) unsupported("the bus as a module of its own");
+  const [O_NONBLOCK, MNT_DETACH] = [0o4000, 2];
+  const unload = async (): Promise<string | null> => (await root.syscall("delete_module", memory("kdbus\0"), O_NONBLOCK)).errno;
+  const second = await mountDomain();
+  const user = await spawn({ label: "user" });
+  for (const place of [domain, second]) {
+    const bus = await place.makeBus(user);
+    const [one, another] = [await bus.connect({ by: user }), await bus.connect({ by: user })];
+    await one.acquire("test.name");
+    await another.addMatch([]);
+    const { write } = await user.pipe();
+    await one.send(another, { fds: [write], payload: "never read", expectReplyMs: 600_000 });
+    await one.broadcast({ payload: "never read either" });
+  }
+
+  expect(await unload(), "with mounts and connections").toBe("EAGAIN");
+  for (const place of [domain, second]) expect((await root.syscall("umount2", memory(`${place.path}\0`), MNT_DETACH)).errno).toBeNull();
+  expect(await unload(), "with connections and nothing mounted any more").toBe("EAGAIN");
+  await user.kill();
+
+  // the last references go when the kernel has closed the files of the dead
+  let errno = await unload();
+  for (let tries = 0; errno === "EAGAIN" && tries < 50; tries++) {
+    await pause(100);
+    errno = await unload();
+  }
+  expect(errno, "with nothing left").toBeNull();
+  expect(await agent.readText("/proc/filesystems")).not.toContain("kdbusfs");
 });
