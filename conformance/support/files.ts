@@ -53,14 +53,20 @@ export interface DirectoryEntry {
 }
 
 const O_DIRECTORY_CLOEXEC = 0o200000 | 0o2000000;
+/** No directory of the bus has as many; a listing that begins again and again would. */
+const MOST_ENTRIES = 20_000;
 const DT = { DIR: 4, REG: 8 } as const;
 
-/** Entries of a directory as getdents64 gives them, `.` and `..` included. @throws BusError */
-export async function listDirectory(process: Process, path: string): Promise<DirectoryEntry[]> {
+/**
+ * Entries of a directory as getdents64 gives them, `.` and `..` included.
+ * @param bytes of the buffer; a small one makes the listing take several calls
+ * @throws BusError
+ */
+export async function listDirectory(process: Process, path: string, bytes = 32768): Promise<DirectoryEntry[]> {
   const fd = await process.open(path, directoryFlag(process));
   const entries: DirectoryEntry[] = [];
   for (;;) {
-    const buffer = memory(32768);
+    const buffer = memory(bytes);
     const script = new Script();
     const call = script.syscall("getdents64", fd, buffer, buffer.size);
     const load = script.load(buffer);
@@ -69,6 +75,7 @@ export async function listDirectory(process: Process, path: string): Promise<Dir
     if (errno !== null) throw new BusError(`listing of ${path}`, errno);
     if (value === 0n) break;
     entries.push(...decodeEntries(result.bytes(load).subarray(0, Number(value))));
+    if (entries.length > MOST_ENTRIES) throw new BusError(`listing of ${path}, which has no end,`, "ELOOP");
   }
   await process.close(fd);
   process.note(`list ${path}`, entries.map((entry) => entry.name).join(" "));

@@ -1,3 +1,5 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { AgentClient } from "../../../orchestration/guest/agent-client.ts";
 import { abi, covers, expect, expectErrno, expectResult, item, memory, openFds, pipeProbe, stat, test, words, type Connection, type Process } from "../../support/index.ts";
 
 const FD_CLOEXEC = 1n;
@@ -90,6 +92,59 @@ for (const end of ["close", "SIGKILL"] as const) {
     expect(await probe.released()).toBe(true);
   });
 }
+
+const MEMFDS = 12;
+const MEMFD_KIB = 2048;
+
+/** Memory of all files that live in memory. */
+async function sharedKiB(agent: AgentClient): Promise<number> {
+  return Number(/^Shmem:\s+(\d+)/m.exec(await agent.readText("/proc/meminfo"))?.[1] ?? NaN);
+}
+
+/** What is left of memfds that nobody has open any more, once it had time to go. */
+async function leftOver(agent: AgentClient, before: number): Promise<number> {
+  let more = (await sharedKiB(agent)) - before;
+  for (let tries = 0; more >= MEMFD_KIB && tries < 20; tries++) {
+    await pause(100);
+    more = (await sharedKiB(agent)) - before;
+  }
+  return more;
+}
+
+for (const [id, what, end] of [
+  ["FD-015", "DROP", async (receiver: Connection) => { for (let count = 0; count < MEMFDS; count++) await receiver.drop(); }],
+  ["FD-016", "close", (receiver: Connection) => receiver.close()],
+  ["FD-016", "SIGKILL", (receiver: Connection) => receiver.process.kill()],
+] as const) { // prettier-ignore
+  test(`${id} ${what} gives back the memory of memfds that nobody took`, covers(id), async ({ agent, bus, root, spawn }) => {
+    const [sender, receiver] = [await bus.connect(), await bus.connect({ by: await spawn({ label: "receiver" }) })];
+    const content = new Uint8Array(MEMFD_KIB * 1024).fill(0x5a);
+    const before = await sharedKiB(agent);
+    for (let count = 0; count < MEMFDS; count++) {
+      const memfd = await root.memfd(content);
+      await sender.send(receiver, { payload: [item.memfd(memfd, 0, content.length)] });
+      await root.close(memfd);
+    }
+    expect((await sharedKiB(agent)) - before, "KiB that the queue keeps").toBeGreaterThan((MEMFDS - 1) * MEMFD_KIB);
+
+    await end(receiver);
+
+    expect(await leftOver(agent, before), "KiB that nobody gave back").toBeLessThan(MEMFD_KIB);
+  });
+}
+
+test("FD-017 a SEND that fails gives back the memory of its memfds", covers("FD-017"), async ({ agent, bus, root }) => {
+  const [sender, receiver] = [await bus.connect(), await bus.connect()];
+  const content = new Uint8Array(MEMFD_KIB * 1024).fill(0x5a);
+  const before = await sharedKiB(agent);
+  for (let count = 0; count < MEMFDS; count++) {
+    const memfd = await root.memfd(content);
+    await expectErrno(sender.send(receiver, { payload: [item.memfd(memfd, 0, content.length)], fds: [-1] }), "EBADF");
+    await root.close(memfd);
+  }
+
+  expect(await leftOver(agent, before), "KiB that nobody gave back").toBeLessThan(MEMFD_KIB);
+});
 
 test("FD-018 the sender may close at once", covers("FD-018"), async ({ bus, root, spawn }) => {
   const [sender, receiver] = [await bus.connect(), await bus.connect({ by: await spawn({ label: "receiver" }) })];

@@ -1,4 +1,4 @@
-import { abi, covers, encodeCommand, expect, expectErrno, expectResult, forkOf, item, memory, Script, stat, test, type Bus, type Process } from "../../support/index.ts";
+import { abi, covers, encodeCommand, expect, expectErrno, expectResult, forkOf, grant, item, memory, Script, stat, test, type Bus, type Process } from "../../support/index.ts";
 
 const POLL = { IN: 0x1, OUT: 0x4, ERR: 0x8, HUP: 0x10, RDNORM: 0x40, WRNORM: 0x100 } as const;
 const WANTED = POLL.IN | POLL.OUT | POLL.RDNORM | POLL.WRNORM;
@@ -81,6 +81,25 @@ test("FS-028 after a failed set-up the handle can be set up", covers("FS-028"), 
   expectResult(await root.command(connection, "HELLO", hello()), null);
   expectResult(await root.command(owner, "ENDPOINT_MAKE", endpointMake("0-")), "EINVAL");
   expectResult(await root.command(owner, "ENDPOINT_MAKE", endpointMake("0-own")), null);
+});
+
+test("FS-028 a set-up whose name is taken leaves the handle usable", covers("FS-028"), async ({ bus, domain, root }) => {
+  const [control, owner] = [await root.open(domain.control), await root.open(bus.path)];
+  const activator = (name: string): ReturnType<typeof encodeCommand> => encodeCommand("HELLO", { flags: abi.HELLO.ACTIVATOR, pool_size: 4096 }, [item.name(name)]);
+  const holder = (name: string): ReturnType<typeof encodeCommand> => encodeCommand("HELLO", { flags: abi.HELLO.POLICY_HOLDER, pool_size: 4096 }, [item.name(name), grant.world(abi.POLICY.OWN)]);
+  await bus.makeEndpoint({ name: "taken" });
+  expectResult(await root.command(await root.open(bus.path), "HELLO", activator("act.taken")), null);
+  expectResult(await root.command(await root.open(bus.path), "HELLO", holder("policy.taken")), null);
+
+  expectResult(await root.command(control, "BUS_MAKE", busMake(bus.name)), "EEXIST");
+  expectResult(await root.command(control, "BUS_MAKE", busMake("0-free")), null);
+  expectResult(await root.command(owner, "ENDPOINT_MAKE", endpointMake("0-taken")), "EEXIST");
+  expectResult(await root.command(owner, "ENDPOINT_MAKE", endpointMake("0-free")), null);
+  for (const [taken, free] of [[activator("act.taken"), activator("act.free")], [holder("policy.taken"), holder("policy.free")], [holder("policy.taken"), hello()]] as const) {
+    const fd = await root.open(bus.path);
+    expectResult(await root.command(fd, "HELLO", taken), "EEXIST");
+    expectResult(await root.command(fd, "HELLO", free), null);
+  }
 });
 
 test("FS-029 poll calls every handle dead that is no live connection", covers("FS-029"), async ({ bus, domain, root }) => {

@@ -146,6 +146,15 @@ test("FS-040 a removed bus directory that is still in use is empty", covers("FS-
   expect((await listDirectory(visitor, ".")).map(({ name }) => name).sort()).toEqual([".", ".."]);
 });
 
+test("FS-041 a listing read in small pieces has every node once", covers("FS-041"), async ({ bus, domain, root }) => {
+  const others = [];
+  for (let index = 0; index < 12; index++) others.push(await domain.makeBus(root, { name: `n${index}` }));
+
+  const whole = (await listDirectory(root, domain.path)).map(({ name }) => name);
+  expect(whole).toEqual(expect.arrayContaining([bus.name, ...others.map(({ name }) => name)]));
+  for (const bytes of [40, 72, 100, 200]) expect((await listDirectory(root, domain.path, bytes)).map(({ name }) => name).sort(), `in buffers of ${bytes} bytes`).toEqual([...whole].sort());
+});
+
 test("FS-041 listings repeat and skip nothing while buses come and go", covers("FS-041"), async ({ bus, domain, root, spawn }) => {
   const maker = await spawn({ label: "maker" });
   const script = new Script();
