@@ -189,15 +189,36 @@ export class Process {
     return result.bytes(after).slice(0, Number(value));
   }
 
-  /** poll(2) of one descriptor. @returns revents, 0 if nothing came */
+  /** poll(2) of one descriptor. @returns revents, 0 if nothing came, or came and woke nobody */
   async poll(fd: number, events: number, timeoutMs: number): Promise<number> {
+    const { script, judge } = this.pollSteps(fd, events, timeoutMs);
+    return judge(timeoutMs > 0 ? await (await this.start(script)).done : await this.run(script));
+  }
+
+  /** The same on a thread of its own; returns when that thread waits, or has ended. */
+  async startPoll(fd: number, events: number, timeoutMs: number): Promise<Pending<number>> {
+    const { script, judge } = this.pollSteps(fd, events, timeoutMs);
+    const pending = await this.start(script);
+    return pending.map(judge);
+  }
+
+  // The kernel looks once more when the time has run out, and tells of events that woke nobody. Who waits wants to be woken.
+  private pollSteps(fd: number, events: number, timeoutMs: number): { readonly script: Script; judge(result: ScriptResult): number } {
     const script = new Script();
+    const began = script.program.clock(1);
     const { ready, revents } = script.program.poll(fd, events, timeoutMs);
-    const { result } = timeoutMs > 0 ? await (await this.start(script)).done : await this.run(script);
-    const count = result.number(ready);
-    this.note(`poll of descriptor ${fd} for ${timeoutMs} ms`, count < 0 ? errnoName(-count) : `0x${result.number(revents).toString(16)}`);
-    if (count < 0) throw new BusError("poll", errnoName(-count));
-    return result.number(revents);
+    const ended = script.program.clock(1);
+    return {
+      script,
+      judge: ({ result }) => {
+        const count = result.number(ready);
+        const ranOut = timeoutMs > 0 && result.unsigned(ended) - result.unsigned(began) >= BigInt(timeoutMs) * 1_000_000n;
+        const seen = count < 0 ? errnoName(-count) : `0x${result.number(revents).toString(16)}${ranOut && count > 0 ? ", found when the time had run out: it was not woken" : ""}`;
+        this.note(`poll of descriptor ${fd} for ${timeoutMs} ms`, seen);
+        if (count < 0) throw new BusError("poll", errnoName(-count));
+        return ranOut ? 0 : result.number(revents);
+      },
+    };
   }
 
   /** Memory of the process at an address; no bytes where it is not readable. */

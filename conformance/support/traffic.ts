@@ -151,13 +151,15 @@ export async function eventfd(process: Process, value = 0): Promise<number> {
   return Number(await process.must("eventfd2", value, 0o2000000));
 }
 
-/** Waits for the handle to become readable and reads the guest's clock then. @returns undefined if it did not within the time */
+/** Waits for the handle to become readable and reads the guest's clock then. @returns undefined if nothing woke it within the time */
 export async function readableAt(connection: Connection, timeoutMs: number): Promise<bigint | undefined> {
   const script = new Script();
+  const began = script.program.clock(1);
   const { ready } = script.program.poll(connection.fd, 0x1, timeoutMs);
   const now = script.program.clock(1);
   const { result } = await (await connection.process.start(script)).done;
-  return result.number(ready) > 0 ? result.unsigned(now) : undefined;
+  const at = result.unsigned(now);
+  return result.number(ready) > 0 && at - result.unsigned(began) < BigInt(timeoutMs) * 1_000_000n ? at : undefined;
 }
 
 /** Messages that SENDs of various kinds make: `item.vec` of a text as it stands in a list of items. */

@@ -156,6 +156,27 @@ test("LIM-025 a connection can have 4096 matches, and REPLACE makes room", cover
   await connection.addMatch([], { cookie: 9999n });
 });
 
+for (const how of ["REPLACE", "MATCH_REMOVE"] as const) {
+  test(`LIM-025 all matches of a cookie make room when ${how} takes them`, covers("LIM-025"), async ({ bus }) => {
+    const connection = await bus.connect();
+    const add = async (cookie: bigint): Promise<number> => {
+      const script = new Script();
+      const command = memory(encodeCommand("MATCH_ADD", { cookie }, [item.id(connection.id)]));
+      const calls: ReturnType<Script["ioctl"]>[] = [];
+      script.repeat(4097, () => (calls[0] = script.ioctl(connection.fd, abi.COMMANDS.MATCH_ADD, command)), { untilError: true });
+      const outcomes = (await connection.process.run(script)).all(calls[0] as ReturnType<Script["ioctl"]>);
+      expect(outcomes.at(-1)?.errno).toBe("EMFILE");
+      return outcomes.length - 1;
+    };
+    expect(await add(1n)).toBe(4096);
+
+    if (how === "REPLACE") await connection.addMatch([], { cookie: 1n, flags: abi.MATCH.REPLACE });
+    else await connection.removeMatch(1n);
+
+    expect(await add(2n)).toBe(how === "REPLACE" ? 4095 : 4096);
+  });
+}
+
 test("LIM-026 a SEND that fails changes no quota", covers("LIM-026"), async ({ bus, root }) => {
   const [sender, receiver] = [await bus.connect(), await bus.connect({ pool: 65536 })];
   const offsets: bigint[] = [];

@@ -201,6 +201,25 @@ for (const way of ["RECV", "DROP", "move to another connection", "disconnect"] a
   });
 }
 
+for (const way of ["RECV", "DROP"] as const) {
+  test(`LIM-012 each message that ${way} takes makes room for one like it`, covers("LIM-012"), async ({ bus }) => {
+    const [sender, receiver] = [await bus.connect(), await bus.connect({ pool: 65536 })];
+    const like = { payload: "x".repeat(1000) };
+    const { sent, errno } = await sender.flood(receiver, 60, like);
+    expect(errno).toBe("ENOBUFS");
+    expect(sent).toBeGreaterThan(4);
+
+    const room: number[] = [];
+    for (let count = 0; count < 2 * sent; count++) {
+      if (way === "RECV") await receiver.recv();
+      else await receiver.drop();
+      room.push((await sender.flood(receiver, 2, like)).sent);
+    }
+
+    expect(room).toEqual(room.map(() => 1));
+  });
+}
+
 /** A message with one VEC of that many bytes; zeros take no memory. */
 async function sendVec(sender: Connection, receiver: Connection, at: Parameters<typeof item.vec>[0], ...sizes: number[]): Promise<string | null> {
   const message = memory(encodeMessage({ dst_id: receiver.id, payload_type: abi.PAYLOAD.DBUS, cookie: 1 }, sizes.map((size) => item.vec(at, size))), "message"); // prettier-ignore

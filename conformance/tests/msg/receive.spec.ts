@@ -1,4 +1,4 @@
-import { abi, covers, decodeStruct, encodeCommand, expect, expectResult, item, memory, payloadText, pipeProbe, prepareSend, Script, takeLoop, test, together } from "../../support/index.ts";
+import { abi, covers, decodeStruct, encodeCommand, expect, expectResult, item, memory, payloadText, pipeProbe, prepareSend, Script, takeLoop, test, together, type Process } from "../../support/index.ts";
 
 const POLL = { IN: 0x1, OUT: 0x4, ERR: 0x8, HUP: 0x10, RDNORM: 0x40, WRNORM: 0x100 } as const;
 const O_NONBLOCK = 0o4000;
@@ -195,12 +195,7 @@ test("MSG-082 poll before HELLO and after BYEBYE reports an error and a hang-up"
 
 test("MSG-082 a waiting poll ends when a message comes and when the connection ends", covers("MSG-082"), async ({ bus, root }) => {
   const [sender, receiver] = [await bus.connect(), await bus.connect()];
-  const wait = async (): Promise<{ readonly done: Promise<number> }> => {
-    const script = new Script();
-    const { revents } = script.program.poll(receiver.fd, POLL.IN, 5000);
-    const pending = await root.start(script);
-    return { done: pending.done.then((result) => result.result.number(revents)) };
-  };
+  const wait = (): ReturnType<Process["startPoll"]> => root.startPoll(receiver.fd, POLL.IN, 30_000);
 
   const first = await wait();
   await sender.send(receiver);
