@@ -61,16 +61,21 @@ export class Connection extends Handle {
   /** Starts a synchronous call and returns when its thread sleeps in the kernel (or has ended). */
   async startCall(to: Destination, options: MessageOptions & { readonly keep?: boolean } = {}): Promise<Pending<Received>> {
     const deadline = options.timeoutNs === undefined ? { expectReplyMs: options.expectReplyMs ?? 30_000 } : { flags: abi.MSG.EXPECT_REPLY | (options.flags ?? 0n) };
-    const { command, message } = await this.encodeSend(to, { ...options, ...deadline, sendFlags: abi.SEND.SYNC_REPLY | (options.sendFlags ?? 0n) });
+    const { command, message, timeoutNs } = await this.encodeSend(to, { ...options, ...deadline, sendFlags: abi.SEND.SYNC_REPLY | (options.sendFlags ?? 0n) });
     const script = new Script();
     const target = memory(pointAt(command, message));
+    const began = script.program.clock(1);
     const step = script.ioctl(this.fd, abi.COMMANDS.SEND, target);
+    const ended = script.program.clock(1);
     const after = script.load(target);
     const slice = script.loadSlice(this.pool, { memory: target, at: 32 }, { memory: target, at: 40 });
     if (options.keep !== true) this.freeFrom(script, target, 32);
     const pending = await this.process.start(script);
     return pending.map((result) => {
       const { errno } = result.of(step);
+      // The kernel looks at everything once more at the deadline, so a wake-up that was lost ends the call well, but then.
+      const far = timeoutNs !== undefined && timeoutNs - result.result.unsigned(began) >= FAR_NS;
+      if (far && errno !== "ETIMEDOUT" && result.result.unsigned(ended) >= timeoutNs) throw new Error(`the call ended with ${errno ?? "its reply"} only at its deadline: nothing woke it`);
       const reply = decodeStruct("cmd_send", result.bytes(after)).reply;
       this.note(`${describeCommand("SEND", command.bytes)}: ${describeSent(message.encoded)}`, errno ?? describeReceived(result.bytes(slice)));
       if (errno !== null) throw new BusError("SEND with SYNC_REPLY", errno);
@@ -202,13 +207,14 @@ export class Connection extends Handle {
   }
 
   /** The command and message of a SEND, for scripts and raw tests. */
-  async encodeSend(to: Destination, options: MessageOptions): Promise<{ readonly command: Encoded; readonly message: Memory; readonly cookie: bigint }> {
+  async encodeSend(to: Destination, options: MessageOptions): Promise<{ readonly command: Encoded; readonly message: Memory; readonly cookie: bigint; readonly timeoutNs: bigint | undefined }> {
     const cookie = options.cookie ?? this.takeCookie();
     const { expectReplyMs } = options;
     const timeoutNs = options.timeoutNs ?? (expectReplyMs === undefined ? undefined : await this.process.deadlineNs(expectReplyMs));
     const message = memory(encodeOptions(to, { ...options, ...(timeoutNs === undefined ? {} : { timeoutNs }), cookie }), "message");
     const command = encodeCommand("SEND", { flags: options.sendFlags ?? 0n }, options.sendItems ?? []);
-    return { command, message, cookie: typeof cookie === "object" ? 0n : BigInt.asUintN(64, BigInt(cookie)) };
+    const known = typeof timeoutNs === "bigint" || typeof timeoutNs === "number" ? BigInt(timeoutNs) : undefined;
+    return { command, message, timeoutNs: known, cookie: typeof cookie === "object" ? 0n : BigInt.asUintN(64, BigInt(cookie)) };
   }
 
 }
@@ -226,6 +232,8 @@ function describeReceived(slice: Uint8Array): string {
 }
 
 const MSG_ADDRESS_AT = 24;
+/** Deadlines so far away that no busy host makes a call miss them. */
+const FAR_NS = 20_000_000_000n;
 
 function pointAt(command: Encoded, message: Memory): Encoded {
   const { bytes, patches } = command;

@@ -35,7 +35,7 @@ export const KINDS = [
   "stale state",
   "mixed generations",
 ] as const;
-const HEADER_LINES = ["Breaks", "Kind", "Target"];
+const HEADER_LINES = ["Breaks", "Kind", "Target", "Cpus"];
 export type Kind = (typeof KINDS)[number];
 
 /** One planted bug. */
@@ -49,6 +49,8 @@ export interface Mutant {
   readonly kind: Kind;
   /** Pattern of the target it shows on; null: any. */
   readonly target: string | null;
+  /** Processors its machines need; 1 but for races that one processor does not have. */
+  readonly cpus: number;
   /** The whole file; `git apply` skips what stands before the diff. */
   readonly patch: string;
   /** Of the diff alone: a better sentence is no other bug. */
@@ -65,7 +67,7 @@ export async function readMutants(dir: string = MUTANTS_DIR): Promise<Mutant[]> 
 }
 
 /**
- * Reads a patch file: one sentence, then `Breaks: <ids>`, `Kind: <kind>` and, if it needs one, `Target: <pattern>`, then the diff.
+ * Reads a patch file: one sentence, then `Breaks: <ids>`, `Kind: <kind>` and, if it needs them, `Target: <pattern>` and `Cpus: <number>`, then the diff.
  * @throws FILE_INVALID naming what is wrong and what was expected
  */
 export function parseMutant(name: string, text: string): Mutant {
@@ -86,10 +88,12 @@ export function parseMutant(name: string, text: string): Mutant {
   for (const id of breaks) if (!isRequirementId(id)) throw wrong(`breaks "${id}", which is no requirement; ids look like MSG-014`);
   const kind = KINDS.find((each) => each === fields.get("Kind"));
   if (kind === undefined) throw wrong(`is of the kind "${fields.get("Kind") ?? ""}"; the kinds are ${KINDS.join(", ")}`);
+  const cpus = fields.get("Cpus") ?? "1";
+  if (!/^[1-8]$/.test(cpus)) throw wrong(`needs "${cpus}" processors; that is a whole number from 1 to 8`);
   const files = [...text.slice(start).matchAll(/^\+\+\+ (?:b\/)?(\S+)/gm)].map((match) => match[1] ?? "");
   const outside = files.find((file) => !file.startsWith("fixtures/module/"));
   if (outside !== undefined) throw wrong(`changes ${outside}; a planted bug lies in fixtures/module`);
-  return { name, area, what, breaks: breaks.filter(isRequirementId), kind, target: fields.get("Target") ?? null, patch: text, digest: digestOf(text.slice(start)) };
+  return { name, area, what, breaks: breaks.filter(isRequirementId), kind, target: fields.get("Target") ?? null, cpus: Number(cpus), patch: text, digest: digestOf(text.slice(start)) };
 }
 
 /**

@@ -1,4 +1,4 @@
-import { abi, covers, encodeCommand, expect, expectErrno, expectResult, forkOf, grant, item, memory, Script, stat, test, type Bus, type Process } from "../../support/index.ts";
+import { abi, covers, encodeCommand, expect, expectErrno, expectResult, forkOf, grant, item, memory, prepareSend, Script, stat, test, together, type Bus, type Process } from "../../support/index.ts";
 
 const POLL = { IN: 0x1, OUT: 0x4, ERR: 0x8, HUP: 0x10, RDNORM: 0x40, WRNORM: 0x100 } as const;
 const WANTED = POLL.IN | POLL.OUT | POLL.RDNORM | POLL.WRNORM;
@@ -144,6 +144,36 @@ for (const [event, expected] of [["a message", POLL.IN], ["a disconnect", DEAD]]
     expect((await pending.done) & (POLL.IN | DEAD)).toBe(expected);
   });
 }
+
+test("FS-031 of messages that come one by one none is slept through", covers("FS-031", "MSG-002"), async ({ agent, bus, spawn }) => {
+  const [TURNS, LIMIT_NS] = [400, 10_000_000_000n];
+  const cpus = BigInt((await agent.exec(["nproc"])).stdout.trim());
+  const sides = [await bus.connect({ by: await spawn({ label: "here", affinity: 1n }) }), await bus.connect({ by: await spawn({ label: "there", affinity: 1n << (cpus - 1n) }) })] as const;
+  const sends = [await prepareSend(sides[0], sides[1], { cookie: 1 }), await prepareSend(sides[1], sides[0], { cookie: 1 })] as const;
+  const slept: ReturnType<Script["program"]["clock"]>[] = [];
+  const results = await together(0, sides.map((side, index) => ({
+    process: side.process,
+    build: (script: Script) => {
+      const { program } = script;
+      slept[index] = program.compute(0, "+", 0);
+      const wait = (): void => {
+        const began = program.clock(1);
+        program.poll(side.fd, POLL.IN, Number(LIMIT_NS / 1_000_000n));
+        const ended = program.clock(1);
+        program.if(program.compute(ended, "-", began), ">=", LIMIT_NS, () => program.compute(slept[index]!, "+", 1, slept[index]!));
+        script.ioctl(side.fd, abi.COMMANDS.RECV, memory(encodeCommand("RECV", { flags: abi.RECV.DROP })));
+      };
+      program.loop(TURNS, () => {
+        if (index === 1) wait();
+        sends[index]!.step(script);
+        if (index === 0) wait();
+        program.breakIf(slept[index]!, "!=", 0);
+      });
+    },
+  }))); // prettier-ignore
+
+  expect(results.map(({ result }, index) => result.number(slept[index]!)), "messages that woke nobody").toEqual([0, 0]);
+});
 
 test("FS-032 only a connection has something to map", covers("FS-032"), async ({ bus, domain, root }) => {
   const endpoint = await bus.makeEndpoint();

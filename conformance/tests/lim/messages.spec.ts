@@ -54,6 +54,17 @@ test("LIM-006 256 messages of a user can wait, and one more for each that is rec
   expect((await receiver.recvAll()).map(({ header }) => Number(header.cookie))).toEqual([...Array.from({ length: 255 }, (_, index) => index + 2), 1000]);
 });
 
+test("LIM-006 a message that was only looked at still counts", covers("LIM-006", "MSG-074"), async ({ bus }) => {
+  const [sender, receiver] = [await bus.connect(), await bus.connect()];
+  expect(await sender.flood(receiver, 300)).toEqual({ sent: 256, errno: "ENOBUFS" });
+
+  for (let turn = 0; turn < 3; turn++) await receiver.peek();
+
+  expect(await sender.flood(receiver, 2, { cookie: 1000 })).toEqual({ sent: 0, errno: "ENOBUFS" });
+  await receiver.recv();
+  expect(await sender.flood(receiver, 2, { cookie: 1000 })).toEqual({ sent: 1, errno: "ENOBUFS" });
+});
+
 test("LIM-007 the message quota of one user leaves that of another", covers("LIM-007"), async ({ bus, spawn }) => {
   const receiver = await bus.connect();
   await openToWorld(bus, receiver);

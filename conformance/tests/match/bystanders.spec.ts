@@ -1,4 +1,4 @@
-import { abi, cookies, covers, expect, expectErrno, grant, item, KernelTrace, memory, prepareSend, Script, test, type Bus, type Connection, type Pending, type Process, type ScriptResult } from "../../support/index.ts";
+import { abi, cookies, covers, encodeCommand, expect, expectErrno, grant, item, KernelTrace, memory, prepareSend, Script, test, words, type Bus, type Connection, type Pending, type Process, type ScriptResult } from "../../support/index.ts";
 
 const POLLIN = 0x1;
 const RUSAGE_THREAD = 1;
@@ -94,20 +94,33 @@ test("MATCH-024 the scheduler wakes nobody for signals that do not fit and messa
 });
 
 test("MATCH-026 one fitting message wakes a waiting thread once", covers("MATCH-026"), async ({ agent, bus, root, spawn }) => {
+  const TURNS = 4;
   const sender = await bus.connect();
   const receiver = await bus.connect({ by: await spawn({ label: "receiver" }) });
   await receiver.addMatch();
   const trace = await KernelTrace.of(agent, root, ["sched/sched_waking"]);
   const signal = await prepareSend(sender, "broadcast", { bloom: { filter: sender.bloomOnes() } });
+  // It waits again at once: a second wake-up that comes late would find it asleep.
+  const waiting = new Script();
+  waiting.program.loop(TURNS + 1, () => {
+    waiting.program.poll(receiver.fd, POLLIN, 60_000);
+    waiting.ioctl(receiver.fd, abi.COMMANDS.RECV, memory(encodeCommand("RECV", { flags: abi.RECV.DROP })));
+  });
+  const pending = await receiver.process.start(waiting);
 
-  for (let turn = 0; turn < 3; turn++) {
-    const sleeping = await sleeper(receiver);
-    const tid = await tidOf(sleeping.pending);
-    const lines = await traced(trace, root, (script) => void signal.step(script));
-    await sleeping.pending.done;
-    expect(lines.filter((line) => new RegExp(`sched_waking:.* pid=${tid} `).test(line))).toHaveLength(1);
-    await receiver.recvAll();
+  const wakeUps: number[] = [];
+  for (let turn = 0; turn < TURNS; turn++) {
+    const tid = await tidOf(pending);
+    const lines = await traced(trace, root, (script) => {
+      signal.step(script);
+      script.syscall("nanosleep", memory(words(8, [0n, 100_000_000n])), 0);
+    });
+    wakeUps.push(lines.filter((line) => new RegExp(`sched_waking:.* pid=${tid} `).test(line)).length);
   }
+  await sender.broadcast();
+  await pending.done;
+
+  expect(wakeUps).toEqual(wakeUps.map(() => 1));
 });
 
 test("MATCH-025 a signal that policy holds back neither wakes nor counts as lost", covers("MATCH-025"), async ({ bus, spawn }) => {

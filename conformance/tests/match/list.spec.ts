@@ -1,4 +1,4 @@
-import { abi, cookies, covers, decodeItems, decodeWords, encodeCommand, expect, expectErrno, expectResult, item, itemOf, STRUCTS, test, UNMAPPED, type Item } from "../../support/index.ts";
+import { abi, cookies, covers, decodeItems, decodeWords, encodeCommand, expect, expectErrno, expectResult, item, itemOf, memory, prepareSend, Script, STRUCTS, test, together, UNMAPPED, type Item } from "../../support/index.ts";
 
 const ANY = abi.MATCH_ID_ANY;
 const { NAME_ADD } = abi.ITEM;
@@ -101,6 +101,40 @@ test("MATCH-021 a match counts from MATCH_ADD on and its removal leaves the queu
   await sender.broadcast({ cookie: 4 });
 
   expect(await cookies(receiver)).toEqual([2n, 3n]);
+});
+
+test("MATCH-021 signals meet matches that come and go at that moment", covers("MATCH-021"), async ({ agent, domain, root, spawn }) => {
+  const [ROUNDS, TURNS, CHANGES, MATCHES] = [15, 100, 15, 14];
+  const cpus = BigInt((await agent.exec(["nproc"])).stdout.trim());
+  // Masks as long as can be: a signal takes its time with each match, and meets its removal.
+  const bus = await domain.makeBus(root, { name: "wide", bloom: { size: 4096, hashes: 8 } });
+  const sender = await bus.connect({ by: await spawn({ label: "sender", affinity: 1n }) });
+  const fickle = await bus.connect({ by: await spawn({ label: "fickle", affinity: 1n << (cpus - 1n) }) });
+  const steady = await bus.connect({ by: await spawn({ label: "steady" }), pool: 8 << 20 });
+  await steady.addMatch([item.id(sender.id)]);
+  // Everything fits but the last rule, so that a signal goes through all of them.
+  const rules = [...Array.from({ length: 7 }, () => item.bloomMask(new Uint8Array(4096))), item.id(fickle.id)];
+  const add = memory(encodeCommand("MATCH_ADD", { cookie: 1 }, rules));
+  const remove = memory(encodeCommand("MATCH_REMOVE", { cookie: 1 }));
+  const send = await prepareSend(sender, "broadcast", { cookie: 1, bloom: { filter: new Uint8Array(4096) } });
+
+  for (let round = 0; round < ROUNDS; round++) {
+    const steps: Record<"sends" | "adds" | "removes", ReturnType<Script["ioctl"]>[]> = { sends: [], adds: [], removes: [] };
+    const [sent, changed] = await together(round, [
+      { process: sender.process, build: (script) => script.repeat(TURNS, () => (steps.sends[0] = send.step(script).call)) },
+      {
+        process: fickle.process,
+        build: (script) =>
+          script.repeat(CHANGES, () => {
+            for (let index = 0; index < MATCHES; index++) steps.adds[index] = script.ioctl(fickle.fd, abi.COMMANDS.MATCH_ADD, add);
+            return (steps.removes[0] = script.ioctl(fickle.fd, abi.COMMANDS.MATCH_REMOVE, remove));
+          }),
+      },
+    ]);
+    const failed = [sent?.all(steps.sends[0]!), ...steps.adds.map((step) => changed?.all(step)), changed?.all(steps.removes[0]!)].map((all) => all?.filter(({ errno }) => errno !== null).length);
+    expect(failed, "SENDs, MATCH_ADDs and MATCH_REMOVEs that failed").toEqual(failed.map(() => 0));
+    expect((await steady.recvAll()).filter(({ header }) => header.src_id === sender.id), "signals for a match that stays").toHaveLength(TURNS);
+  }
 });
 
 test("MATCH-029 DST_ID carries eight bytes", covers("MATCH-029"), async ({ bus }) => {

@@ -39,6 +39,19 @@ test("MSG-051 a request that nobody answers is reported at its deadline", covers
   expect(more).toEqual([]);
 });
 
+test("MSG-051 the earlier of two deadlines brings no report of the later one", covers("MSG-051"), async ({ bus }) => {
+  const [client, server] = [await bus.connect(), await bus.connect()];
+  const deadlines = [await client.process.deadlineNs(300), await client.process.deadlineNs(700)] as const;
+  for (const [index, timeoutNs] of deadlines.entries()) await client.send(server, { flags: abi.MSG.EXPECT_REPLY, timeoutNs, cookie: index + 1 });
+
+  for (const [index, deadline] of deadlines.entries()) {
+    const reported = await readableAt(client, 5000);
+    expect(reported, `time of notification ${index + 1}`).toBeDefined();
+    expect(Number((reported as bigint) - deadline), `ns behind deadline ${index + 1}`).toBeGreaterThanOrEqual(0);
+    expect((await client.recv()).header).toMatchObject({ src_id: 0n, timeout_ns: BigInt(index + 1) });
+  }
+});
+
 test("MSG-052 a request with a deadline in the past is delivered and reported at once", covers("MSG-052"), async ({ bus }) => {
   const [client, server] = [await bus.connect(), await bus.connect()];
 

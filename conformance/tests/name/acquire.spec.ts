@@ -57,6 +57,17 @@ test("NAME-009 only an owner that permits it is replaced", covers("NAME-009"), a
   expect([await ownerOf(other, "closed.name"), await ownerOf(other, "open.name")]).toEqual([owner.id, other.id]);
 });
 
+for (const [what, flags] of [["QUEUE", QUEUE], ["REPLACE_EXISTING", REPLACE_EXISTING], ["both", QUEUE | REPLACE_EXISTING]] as const) {
+  test(`NAME-009 an owner that asked with ${what} permits no replacement by that`, covers("NAME-009"), async ({ bus }) => {
+    const [owner, other] = [await bus.connect(), await bus.connect()];
+    await owner.acquire("a.b", flags);
+
+    await expectErrno(other.acquire("a.b", REPLACE_EXISTING), "EEXIST");
+
+    expect(await ownerOf(other, "a.b")).toBe(owner.id);
+  });
+}
+
 test("NAME-009 the permission of an earlier acquisition does not count", covers("NAME-009"), async ({ bus }) => {
   const [owner, other] = [await bus.connect(), await bus.connect()];
   await owner.acquire("a.b", ALLOW_REPLACEMENT);

@@ -51,6 +51,24 @@ for (const end of ["releases the name", "disconnects"] as const) {
   });
 }
 
+for (const end of ["says BYEBYE", "closes", "is killed"] as const) {
+  test(`NAME-014 a waiting connection that ${end} waits no longer`, covers("NAME-014"), async ({ bus, spawn }) => {
+    const [owner, second, observer] = [await bus.connect(), await bus.connect(), await bus.connect()];
+    const ended = await bus.connect({ by: await spawn({ label: "ended" }) });
+    const names = Array.from({ length: 8 }, (_, index) => `name.n${index}`);
+    for (const name of names) await owner.acquire(name);
+    for (const waiter of [ended, second]) for (const name of names) await waiter.acquire(name, QUEUE);
+
+    if (end === "says BYEBYE") await ended.byebye();
+    else if (end === "closes") await ended.close();
+    else await ended.process.kill();
+    await expect.poll(async () => (await entries(observer, abi.LIST.QUEUED)).map(({ id }) => id), { timeout: 10_000 }).toEqual(names.map(() => second.id));
+    for (const name of names) await owner.release(name);
+
+    for (const name of names) expect(await ownerOf(observer, name)).toBe(second.id);
+  });
+}
+
 test("NAME-015 a connection that asks twice waits in one place", covers("NAME-015"), async ({ bus }) => {
   const [owner, waiter] = [await bus.connect(), await bus.connect()];
   await owner.acquire("a.b");
@@ -102,8 +120,8 @@ test("NAME-055 return_flags tell a new place in the queue from a kept one", cove
 
   expect(await first.acquire("a.b", QUEUE)).toBe(0x4cn);
   expect(await second.acquire("a.b", QUEUE | ALLOW_REPLACEMENT)).toBe(0x4en);
-  expect(await first.acquire("a.b", QUEUE | ALLOW_REPLACEMENT)).toBe(0xen);
   expect(await second.acquire("a.b", QUEUE)).toBe(0xcn);
+  expect(await first.acquire("a.b", QUEUE | ALLOW_REPLACEMENT)).toBe(0xen);
 
   await owner.release("a.b");
   expect(await ownerOf(second, "a.b")).toBe(first.id); // the place was kept

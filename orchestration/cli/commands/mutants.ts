@@ -51,10 +51,10 @@ export const mutants = new Command("mutants")
     const started = nowMs();
     const judged: Judged[] = [];
     let interrupted = false;
-    for (const [target, own] of byTarget(chosen, options.target)) {
+    for (const { target, cpus, mutants: own } of byMachine(chosen, options.target)) {
       if (interrupted) break;
-      await onOneTarget(target, { module: REFERENCE_MODULE }, async (ready) => {
-        judged.push(...(await tried(own, slots, options, ready)));
+      await onOneTarget(target, { module: REFERENCE_MODULE, cpus }, async (ready) => {
+        judged.push(...(await tried(own, cpus === 1 ? slots : 1, cpus, options, ready)));
         interrupted = ready.signal.aborted;
       });
     }
@@ -64,14 +64,16 @@ export const mutants = new Command("mutants")
     process.exitCode = document.exitCode;
   });
 
-/** Most show on any target; a few need a security module. */
-function byTarget(chosen: readonly Mutant[], forced: string | undefined): Map<string | undefined, Mutant[]> {
-  const groups = new Map<string | undefined, Mutant[]>();
-  for (const mutant of chosen) {
-    const target = forced ?? mutant.target ?? undefined;
-    groups.set(target, [...(groups.get(target) ?? []), mutant]);
-  }
-  return groups;
+interface MachineGroup {
+  readonly target: string | undefined;
+  readonly cpus: number;
+  readonly mutants: readonly Mutant[];
+}
+
+/** Most show on any target and one processor; a few need a security module, or two processors. */
+function byMachine(chosen: readonly Mutant[], forced: string | undefined): MachineGroup[] {
+  const groups = Map.groupBy(chosen, (mutant) => `${mutant.cpus} ${forced ?? mutant.target ?? ""}`);
+  return [...groups.values()].map((mutants) => ({ target: forced ?? mutants[0]?.target ?? undefined, cpus: mutants[0]?.cpus ?? 1, mutants }));
 }
 
 function listed(chosen: readonly Mutant[], json: boolean): void {
@@ -86,7 +88,7 @@ async function checked(chosen: readonly Mutant[]): Promise<void> {
   print(`${chosen.length} planted bugs: every patch applies, every one names a requirement that a test covers`);
 }
 
-async function tried(chosen: readonly Mutant[], slots: number, options: Options, ready: OneTarget): Promise<Judged[]> {
+async function tried(chosen: readonly Mutant[], slots: number, cpus: number, options: Options, ready: OneTarget): Promise<Judged[]> {
   const { built, template, accel, runId, dir, progress, signal } = ready;
   const target = built.target.id;
   const { detected, signs } = await detectGeneration(template, { runId, dir, slowdown: accel.slowdown });
@@ -100,6 +102,7 @@ async function tried(chosen: readonly Mutant[], slots: number, options: Options,
     kernel: built.kernel.key,
     image: built.image.key,
     agent: built.agent.key,
+    ...(cpus === 1 ? {} : { cpus }),
     suite: await commonDigest(),
   };
 
@@ -118,7 +121,7 @@ async function tried(chosen: readonly Mutant[], slots: number, options: Options,
     build: (folder) => buildModule(built.target, built.kernel, folder, { progress: silent, logDir: dir, signal }),
     boot: async (module, ownRun, logDir) => {
       const own = { ...built, module };
-      const booted = await bootTemplate(own, { runId: ownRun, logDir, progress: silent, signal });
+      const booted = await bootTemplate(own, { runId: ownRun, logDir, progress: silent, signal, cpus });
       return {
         template: booted.template,
         facts: { ...factsOf(own, booted.template, accel), generation: detected },

@@ -27,6 +27,8 @@ export interface BringUpOptions {
   readonly onCollector: (collector: LineCollector) => void;
   /** Width of the tests' processes; default: the kernel's own. */
   readonly peers?: Peers;
+  /** Processors of each machine; default: one. */
+  readonly cpus?: number;
 }
 
 /** Builds a target's parts. @throws what a build throws, blame and all */
@@ -42,7 +44,7 @@ export async function buildTarget(target: Target, options: Pick<BuildOptions, "k
 export async function bringUp(built: Built, options: BringUpOptions, ctx: BringUpContext): Promise<Ready<Template>> {
   const { target } = built;
   const bootStarted = performance.now();
-  const { template, accel } = await bootTemplate(built, { runId: ctx.folder.run, logDir: ctx.folder.console, progress: ctx.progress, signal: ctx.signal });
+  const { template, accel } = await bootTemplate(built, { runId: ctx.folder.run, logDir: ctx.folder.console, progress: ctx.progress, signal: ctx.signal, ...(options.cpus === undefined ? {} : { cpus: options.cpus }) });
   const asking = { runId: ctx.folder.run, dir: ctx.folder.console, slowdown: accel.slowdown, tag: digestOf(target.id).slice(7, 13) };
   const generation = await detectGeneration(template, asking);
   const checked = target.build === "debug" ? { checkers: await requireCheckers(template, built.module.ko, asking), leaks: options.leaks.says } : {};
@@ -56,7 +58,7 @@ export async function bringUp(built: Built, options: BringUpOptions, ctx: BringU
       ...Object.fromEntries(artifactsOf(built).filter((artifact) => artifact !== built.trouble).map(({ kind, key, state, because }) => [kind, { key, state, because }])),
       template: { key: template.key, state: template.state, because: template.because },
     },
-    facts: { ...factsOf(built, template, accel), ...checked, peers: options.peers ?? "native" },
+    facts: { ...factsOf(built, template, accel), ...checked, peers: options.peers ?? "native", cpus: options.cpus ?? 1 },
     generation,
     events: template.events,
     slowdown: accel.slowdown,

@@ -40,6 +40,7 @@ export interface WholeRunOptions extends SelectionOptions {
   readonly leaks: string;
   readonly keepMachines: string;
   readonly peers: Peers;
+  readonly cpus: string;
 }
 
 /** Options of every command that runs the suite from plan to verdict. */
@@ -47,6 +48,7 @@ export function withWholeRun(command: Command): Command {
   return withSelection(command)
     .option("--module <dir>", "folder of the bus module, built-in or built-in:DIR to link it into the kernel; make variables may follow, e.g. DIR,NAME=VALUE", REFERENCE_MODULE)
     .addOption(new Option("--peers <bits>", "width of the tests' processes: the kernel's own, or 32-bit programs on a 64-bit kernel").choices(PEERS).default("native"))
+    .option("--cpus <number>", "processors of each machine; with one, which is cheapest, threads meet only where the kernel sleeps", "1")
     .option("--slots <number>", "machines that run side by side; default: one more than cores, fewer where memory does not hold them")
     .option("--keep-machines <number>", "machines of failed tests that each target keeps for ./buslab reopen, about 100 MB each", "3")
     .option("--waivers <file>", "list of waivers")
@@ -103,6 +105,7 @@ export async function wholeRun(wanted: Wanted, options: WholeRunOptions, given?:
 }
 
 function targetsInQemu(wanted: Wanted, options: WholeRunOptions, leaks: LeakChoice): Subject {
+  const cpus = countOf("--cpus", options.cpus, 1, 8);
   const collectors: LineCollector[] = [];
   const builds = new Map<string, Built>();
   return {
@@ -114,7 +117,7 @@ function targetsInQemu(wanted: Wanted, options: WholeRunOptions, leaks: LeakChoi
     bringUp: async (id, ctx) => {
       const built = builds.get(id);
       if (built === undefined) throw new SuiteError("INTERNAL", `${id} was not built`);
-      return bringUp(built, { peers: options.peers, leaks, onCollector: (collector) => collectors.push(collector) }, ctx);
+      return bringUp(built, { peers: options.peers, cpus, leaks, onCollector: (collector) => collectors.push(collector) }, ctx);
     },
     finish: async (dir) => {
       for (const collector of collectors) await collector.finish(dir);
