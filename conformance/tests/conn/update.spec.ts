@@ -71,7 +71,7 @@ test("CONN-041 UPDATE of a policy holder with two names gives E2BIG", covers("CO
 });
 
 test("CONN-042 UPDATE that fails for one item changes nothing", covers("CONN-042"), async ({ bus }) => {
-  const connection = await bus.connect({ attachRecv: abi.ATTACH.TIMESTAMP, attachSend: abi.ATTACH.CREDS });
+  const connection = await bus.connect({ attachRecv: abi.ATTACH.TIMESTAMP, attachSend: abi.ATTACH.CREDS | abi.ATTACH.TIMESTAMP });
 
   await expectErrno(connection.update([item.attachFlagsRecv(0), item.attachFlagsSend(0), item.name("a.b"), OWN_FOR_ALL]), "EOPNOTSUPP");
   await expectErrno(connection.update([item.attachFlagsRecv(0), item.attachFlagsSend(0x4000)]), "EINVAL");
@@ -97,7 +97,7 @@ test("CONN-042 UPDATE of a policy holder that fails keeps its entry", covers("CO
 });
 
 test("CONN-043 UPDATE without items changes nothing", covers("CONN-043"), async ({ bus, spawn }) => {
-  const connection = await bus.connect({ attachRecv: abi.ATTACH.TIMESTAMP, attachSend: abi.ATTACH.CREDS });
+  const connection = await bus.connect({ attachRecv: abi.ATTACH.TIMESTAMP, attachSend: abi.ATTACH.CREDS | abi.ATTACH.TIMESTAMP });
   const holder = await bus.connectPolicyHolder("com.example.a", [OWN_FOR_ALL]);
   const user = await bus.connect({ by: await spawn({ uid: 1000, gid: 1000, label: "user" }) });
 

@@ -1,5 +1,7 @@
 import { abi, Connection, covers, expect, expectErrno, grant, inProfile, item, loadAppArmor, memory, auditRecords, payloadText, securityLabel, test } from "../../support/index.ts";
 
+const CAP_IPC_OWNER = 1n << 15n;
+
 test("LSM-001 AppArmor: a profile without the path opens neither control nor endpoint", covers("LSM-001", "LSM-012"), async ({ bus, domain, spawn, agent }) => {
   await loadAppArmor(agent);
   const cursor = await agent.kernelLogEnd();
@@ -100,9 +102,13 @@ test("LSM-015 AppArmor: a profile without the capability takes the privilege awa
 test("LSM-016 AppArmor: opening an endpoint as an ordinary user is no capability denial", covers("LSM-016"), async ({ bus, spawn, agent }) => {
   await loadAppArmor(agent);
   const cursor = await agent.kernelLogEnd();
-  const user = await spawn({ uid: 1000, gid: 1000, ...inProfile("buslab-unprivileged") });
+  const users = [
+    await spawn({ uid: 1000, gid: 1000, ...inProfile("buslab-unprivileged") }),
+    // the kernel asks a module only about capabilities that a process has
+    await spawn({ uid: 1000, gid: 1000, capabilities: { effective: CAP_IPC_OWNER, permitted: CAP_IPC_OWNER }, ...inProfile("buslab-unprivileged") }),
+  ];
 
-  for (let count = 0; count < 100; count++) await user.close(await user.open(bus.path));
+  for (const user of users) for (let count = 0; count < 100; count++) await user.close(await user.open(bus.path));
   const marker = await spawn(inProfile("buslab-nothing"));
   await expectErrno(marker.open(bus.path), "EACCES");
 
