@@ -1,3 +1,5 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { AgentClient } from "../../orchestration/guest/agent-client.ts";
 import { BusError } from "./errno.ts";
 import { memory } from "./memory.ts";
 import type { Process } from "./process.ts";
@@ -104,4 +106,19 @@ function decodeEntries(bytes: Uint8Array): DirectoryEntry[] {
 // O_DIRECTORY is one of the few flags that arm numbers differently.
 function directoryFlag(process: Process): number {
   return process.peer.arch === "arm" || process.peer.arch === "arm64" ? 0o40000 | 0o2000000 : O_DIRECTORY_CLOEXEC;
+}
+
+/** Memory of all files that live in memory, memfds too. */
+export async function sharedKiB(agent: AgentClient): Promise<number> {
+  return Number(/^Shmem:\s+(\d+)/m.exec(await agent.readText("/proc/meminfo"))?.[1] ?? NaN);
+}
+
+/** What memfds that nobody has open any more still take, once they had two seconds to go. @param enough KiB below which nothing is waited for */
+export async function unusedMemfdKiB(agent: AgentClient, before: number, enough: number): Promise<number> {
+  let more = (await sharedKiB(agent)) - before;
+  for (let tries = 0; more >= enough && tries < 20; tries++) {
+    await pause(100);
+    more = (await sharedKiB(agent)) - before;
+  }
+  return more;
 }

@@ -13,7 +13,7 @@ export type { RawResult } from "./handle.ts";
 export { CONNECTION_LIMIT, connectMany, MANY_FILES } from "./crowd.ts";
 export { covers } from "./covers.ts";
 export { BusError, type ErrnoName } from "./errno.ts";
-export { listDirectory, openFds, stat, type DirectoryEntry, type FileStatus } from "./files.ts";
+export { listDirectory, openFds, stat, sharedKiB, unusedMemfdKiB, type DirectoryEntry, type FileStatus } from "./files.ts";
 export { expect, test, type LeasedMachine, type Spawn } from "./fixtures.ts";
 export { expectErrno, expectResult, itemOf, payloadText } from "./matchers.ts";
 export { allocatedBytes, KernelTrace } from "./kernel-trace.ts";

@@ -1,6 +1,4 @@
-import { setTimeout as pause } from "node:timers/promises";
-import type { AgentClient } from "../../../orchestration/guest/agent-client.ts";
-import { abi, covers, expect, expectErrno, expectResult, item, memory, openFds, pipeProbe, stat, test, words, type Connection, type Process } from "../../support/index.ts";
+import { abi, covers, expect, expectErrno, expectResult, item, memory, openFds, pipeProbe, sharedKiB, stat, test, unusedMemfdKiB, words, type Connection, type Process } from "../../support/index.ts";
 
 const FD_CLOEXEC = 1n;
 const RLIMIT_NOFILE = 7;
@@ -96,21 +94,6 @@ for (const end of ["close", "SIGKILL"] as const) {
 const MEMFDS = 12;
 const MEMFD_KIB = 2048;
 
-/** Memory of all files that live in memory. */
-async function sharedKiB(agent: AgentClient): Promise<number> {
-  return Number(/^Shmem:\s+(\d+)/m.exec(await agent.readText("/proc/meminfo"))?.[1] ?? NaN);
-}
-
-/** What is left of memfds that nobody has open any more, once it had time to go. */
-async function leftOver(agent: AgentClient, before: number): Promise<number> {
-  let more = (await sharedKiB(agent)) - before;
-  for (let tries = 0; more >= MEMFD_KIB && tries < 20; tries++) {
-    await pause(100);
-    more = (await sharedKiB(agent)) - before;
-  }
-  return more;
-}
-
 for (const [id, what, end] of [
   ["FD-015", "DROP", async (receiver: Connection) => { for (let count = 0; count < MEMFDS; count++) await receiver.drop(); }],
   ["FD-016", "close", (receiver: Connection) => receiver.close()],
@@ -129,7 +112,7 @@ for (const [id, what, end] of [
 
     await end(receiver);
 
-    expect(await leftOver(agent, before), "KiB that nobody gave back").toBeLessThan(MEMFD_KIB);
+    expect(await unusedMemfdKiB(agent, before, MEMFD_KIB), "KiB that nobody gave back").toBeLessThan(MEMFD_KIB);
   });
 }
 
@@ -143,7 +126,7 @@ test("FD-017 a SEND that fails gives back the memory of its memfds", covers("FD-
     await root.close(memfd);
   }
 
-  expect(await leftOver(agent, before), "KiB that nobody gave back").toBeLessThan(MEMFD_KIB);
+  expect(await unusedMemfdKiB(agent, before, MEMFD_KIB), "KiB that nobody gave back").toBeLessThan(MEMFD_KIB);
 });
 
 test("FD-018 the sender may close at once", covers("FD-018"), async ({ bus, root, spawn }) => {

@@ -155,19 +155,20 @@ test("FS-031 of messages that come one by one none is slept through", covers("FS
     process: side.process,
     build: (script: Script) => {
       const { program } = script;
-      slept[index] = program.compute(0, "+", 0);
+      const missed = program.compute(0, "+", 0);
+      slept[index] = missed;
       const wait = (): void => {
         const began = program.clock(1);
         program.poll(side.fd, POLL.IN, Number(LIMIT_NS / 1_000_000n));
         const ended = program.clock(1);
-        program.if(program.compute(ended, "-", began), ">=", LIMIT_NS, () => program.compute(slept[index]!, "+", 1, slept[index]!));
+        program.if(program.compute(ended, "-", began), ">=", LIMIT_NS, () => program.compute(missed, "+", 1, missed));
         script.ioctl(side.fd, abi.COMMANDS.RECV, memory(encodeCommand("RECV", { flags: abi.RECV.DROP })));
       };
       program.loop(TURNS, () => {
         if (index === 1) wait();
         sends[index]!.step(script);
         if (index === 0) wait();
-        program.breakIf(slept[index]!, "!=", 0);
+        program.breakIf(missed, "!=", 0);
       });
     },
   }))); // prettier-ignore

@@ -1,6 +1,6 @@
 import { covers, expect, payloadText, test, type Connection } from "../../support/index.ts";
 
-test("MATCH-009 of 80 connections the 40 whose matches fit get a signal, each once and whole", covers("MATCH-001", "MATCH-009"), async ({ bus, spawn }) => {
+test("MATCH-009 of 80 connections the 40 whose matches fit get a signal, each once and whole", covers("MATCH-009", "MATCH-001"), async ({ bus, spawn }) => {
   const sender = await bus.connect();
   const process = await spawn({ label: "crowd" });
   const crowd: { readonly connection: Connection; readonly listens: boolean }[] = [];
