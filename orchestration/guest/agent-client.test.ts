@@ -76,6 +76,17 @@ test("kernel log from a cursor on, taint", { skip: needsRoot }, async () => {
   assert.ok((await client.taint()) >= 0);
 });
 
+test("a mark stands in the kernel's log as user space's, and tells the taint", { skip: needsRoot }, async () => {
+  await using agent = await TestAgent.start();
+  await using client = await agent.connect();
+  const cursor = await client.kernelLogEnd();
+  assert.equal(await client.mark("buslab mark"), await client.taint());
+  const { records } = await client.kernelLogSince(cursor);
+  assert.deepEqual(records.filter(({ text }) => text === "buslab mark").map(({ level }) => level), [4]);
+  await assert.rejects(client.mark("two\nlines"), { code: "GUEST_REFUSED", message: /one line of at most 200 bytes/ });
+  await assert.rejects(client.mark("x".repeat(201)), { code: "GUEST_REFUSED" });
+});
+
 test("restored seeds the random pool; a wrong seed is refused before it is sent", { skip: needsRoot }, async () => {
   await using agent = await TestAgent.start();
   await using client = await agent.connect();

@@ -63,6 +63,11 @@ export class AgentClient implements AsyncDisposable {
     await machine.restored(this.channel, options.unixMs ?? Date.now(), seed, this.limit(options));
   }
 
+  /** Puts a line of user space into the kernel's log. @returns the kernel's taint mask, read behind it */
+  mark(line: string, options: Timeout = {}): Promise<number> {
+    return machine.mark(this.channel, line, this.limit(options));
+  }
+
   /** A new process that runs programs, in one round trip. @throws GUEST_REFUSED naming what the kernel refused */
   spawnPeer(options: SpawnOptions = {}): Promise<Peer> {
     return this.spawn(options, undefined);

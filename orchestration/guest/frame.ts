@@ -17,6 +17,7 @@ export const FRAME = {
   PASS_FD: 8,
   STATE: 9,
   KLOG: 10,
+  MARK: 11,
   EXEC: 32,
   WRITE_FILE: 33,
   READ_FILE: 34,

@@ -91,6 +91,11 @@ export async function restored(channel: Channel, unixMs: number, seed: Uint8Arra
   await channel.request(FRAME.RESTORED, new ByteWriter().u64(ns).raw(seed).done(), "restored", timeoutMs);
 }
 
+/** @returns the taint mask behind the mark */
+export async function mark(channel: Channel, line: string, timeoutMs: number): Promise<number> {
+  return Number(new ByteReader(await channel.request(FRAME.MARK, new ByteWriter().text(line).done(), "mark", timeoutMs)).u64());
+}
+
 export async function exec(channel: Channel, argv: readonly string[], input: ExecInput, timeoutMs: number): Promise<GuestExit> {
   const env = Object.entries({ PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", HOME: "/root", LANG: "C.UTF-8", ...input.env });
   const stdin = typeof input.stdin === "string" ? new TextEncoder().encode(input.stdin) : (input.stdin ?? new Uint8Array());

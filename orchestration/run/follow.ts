@@ -13,6 +13,7 @@ export class Follower {
   private readonly onRecord: (record: RunRecord) => void;
   private file: FileHandle | undefined;
   private offset = 0;
+  private readonly chunk = Buffer.allocUnsafe(64 * 1024);
   private rest = Buffer.alloc(0);
   private timer: NodeJS.Timeout | undefined;
   private busy: Promise<void> = Promise.resolve();
@@ -41,7 +42,7 @@ export class Follower {
 
   private async read(): Promise<void> {
     this.file ??= await open(this.path, "r");
-    const chunk = Buffer.alloc(256 * 1024);
+    const { chunk } = this;
     for (;;) {
       const { bytesRead } = await this.file.read(chunk, 0, chunk.length, this.offset);
       if (bytesRead === 0) break;

@@ -4,8 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Limits } from "../base/deadline.ts";
 import type { KernelEvent, MachineDeath } from "../record/v1.ts";
 import { consoleSince, sizeOf } from "./console-file.ts";
-import type { ConnectAgent, GuestAgent } from "./guest-agent.ts";
-import { takeTaint } from "./guest-steps.ts";
+import type { ConnectAgent } from "./guest-agent.ts";
 import type { LeaseReport } from "./lease.ts";
 import type { Machine } from "./machine.ts";
 import { listenToAgent } from "./listen.ts";
@@ -52,7 +51,9 @@ export async function inspectMachine(what: Inspection): Promise<LeaseReport> {
     if (heard.kind === "agent") {
       const { agent } = heard;
       try {
-        [taint, marked] = await Promise.all([takeTaint(agent, limits), markConsole(what, agent, limitMs)]);
+        const text = `buslab: end of ${what.mark}`;
+        taint = await agent.mark(text, { timeoutMs: limitMs });
+        marked = await stands(text, what, limitMs);
         const said = (await eventsBetween(machine, what.fromOffset)) ?? [];
         dying = said.some(({ kind }) => kind === "panic");
         if (!dying && marked) probed = await takeProbes(what.probes, { ...what, agent });
@@ -96,10 +97,8 @@ export async function endedAlready(machine: Machine, waitMs = 0): Promise<Machin
   return Promise.race([machine.dead, delay(waitMs, null, { ref: false })]);
 }
 
-/** Sends a line through the kernel's log and waits until it stands in the file: all before it is there as well. */
-async function markConsole(what: Inspection, agent: GuestAgent, limitMs: number): Promise<boolean> {
-  const text = `buslab: end of ${what.mark}`;
-  await agent.writeFile("/dev/kmsg", Buffer.from(`<12>${text}\n`), { timeoutMs: limitMs, control: true });
+/** Waits until a line that went through the kernel's log stands in the file: all before it is there as well. */
+async function stands(text: string, what: Inspection, limitMs: number): Promise<boolean> {
   const deadline = performance.now() + limitMs;
   do {
     const console = await consoleSince(what.machine.consoleLog, what.fromOffset);

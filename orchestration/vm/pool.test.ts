@@ -38,8 +38,12 @@ const connectAgent: ConnectAgent = async (socket) => {
     ping: async () => undefined,
     restored: async () => undefined,
     exec: async () => ({ exitCode: 0, timedOut: false, stdout: "", stderr: "" }),
-    writeFile: async (_path, data) => machine.print(`<12>[   99.000000] ${Buffer.from(data).toString().replace(/^<12>/, "")}`),
-    readFile: async () => Buffer.from(`${tainted}\n`),
+    mark: async (line) => {
+      machine.print(`<12>[   99.000000] ${line}\n`);
+      return tainted;
+    },
+    writeFile: async () => undefined,
+    readFile: async () => Buffer.alloc(0),
     insmod: async () => undefined,
     kernelLog: async () => "the kernel's log\n",
     close: async () => undefined,

@@ -16,6 +16,7 @@ import { kernelLine } from "./kernel-line.ts";
 import type { ReleaseProbe } from "./probe.ts";
 import { forgetLeaks } from "./leak-probe.ts";
 import { hardwareKey, type Hardware } from "./qemu/argv.ts";
+import { kernelHead } from "./qemu/kernel-head.ts";
 import { QemuMachine } from "./qemu/machine.ts";
 import { socketDirOf } from "./run-name.ts";
 import { makeSocketDir } from "./socket-dir.ts";
@@ -116,6 +117,7 @@ export async function prepareTemplate(spec: TemplateSpec, ctx: TemplateContext):
       check: (found, dir) => restores(run, found, dir),
     });
   }
+  const restored = await restoredHardware(hardware, files.dir);
   return {
     key: files.key,
     dir: files.dir,
@@ -127,7 +129,7 @@ export async function prepareTemplate(spec: TemplateSpec, ctx: TemplateContext):
     parameters: files.facts.parameters,
     readyMs: performance.now() - started,
     frozen: { hardware, files },
-    clone: (options) => startClone(files, hardware, { ...options, socketDir: socketDirOf(ctx.runId), limits: spec.limits, connectAgent: ctx.connectAgent }),
+    clone: (options) => startClone(files, restored, { ...options, socketDir: socketDirOf(ctx.runId), limits: spec.limits, connectAgent: ctx.connectAgent }),
   };
 }
 
@@ -147,6 +149,11 @@ export function hardwareOf(spec: Pick<TemplateSpec, "target" | "kernel" | "accel
     ...(spec.kernel.initrd === undefined ? {} : { initrd: spec.kernel.initrd }),
     kernelLine: kernelLine(spec.target, spec.extraKernelArgs),
   };
+}
+
+/** The same machine, without what only a boot reads. */
+async function restoredHardware({ initrd: _initrd, ...hardware }: Hardware, dir: string): Promise<Hardware> {
+  return { ...hardware, kernel: await kernelHead(hardware.kernel, dir) };
 }
 
 interface Run {
@@ -224,7 +231,7 @@ async function freeze(machine: QemuMachine, dir: string, limits: Limits, step: S
 
 /** A trial clone: the only proof that a kept template is whole. */
 async function restores({ spec, ctx, hardware }: Run, files: TemplateFiles, dir: string): Promise<void> {
-  const clone = await startClone(files, hardware, {
+  const clone = await startClone(files, await restoredHardware(hardware, dir), {
     name: `buslab-${ctx.runId}-try${files.key.slice(0, 6)}`,
     dir,
     socketDir: await makeSocketDir(ctx.runId),

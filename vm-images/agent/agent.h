@@ -33,6 +33,7 @@ enum request_type {
 	REQ_PASS_FD	= 8,
 	REQ_STATE	= 9,
 	REQ_KLOG	= 10,
+	REQ_MARK	= 11,
 	/* these run in a worker */
 	REQ_EXEC	= 32,
 	REQ_WRITE_FILE	= 33,

@@ -73,6 +73,12 @@ int op_write_file(struct reader *in, struct buf *reply, struct buf *why)
 	return 0;
 }
 
+/*
+ * The kernel takes memory for the whole of a read() from /proc/sys, and clears
+ * it: the first is small, and larger ones are for files that turn out to be.
+ */
+#define FIRST_READ	8192u
+
 /* Request: string path, u64 offset, u32 most bytes. Reply: u32 1 at the end of the file, bytes. */
 int op_read_file(struct reader *in, struct buf *reply, struct buf *why)
 {
@@ -88,12 +94,16 @@ int op_read_file(struct reader *in, struct buf *reply, struct buf *why)
 	if (fd < 0)
 		return failed(why, "open", path);
 	buf_u32(reply, 0);
-	buf_reserve(reply, most);
 	while (reply->len - 4 < most) {
-		size_t got = reply->len - 4;
-		uint8_t *to = reply->data + reply->len;
-		ssize_t n = seeks ? pread(fd, to, most - got, (off_t)(offset + got)) :
-			read(fd, to, most - got);
+		size_t got = reply->len - 4, room = got < FIRST_READ ? FIRST_READ : most;
+		uint8_t *to;
+		ssize_t n;
+
+		if (room > most - got)
+			room = most - got;
+		buf_reserve(reply, room);
+		to = reply->data + reply->len;
+		n = seeks ? pread(fd, to, room, (off_t)(offset + got)) : read(fd, to, room);
 
 		if (n < 0 && errno == EINTR)
 			continue;

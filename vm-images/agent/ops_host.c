@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/random.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/utsname.h>
@@ -129,6 +130,42 @@ static void klog(const struct frame *frame)
 	buf_free(&b);
 }
 
+/* One read or write of a special file. */
+static bool exchange(const char *path, int flags, char *bytes, size_t len)
+{
+	int fd _cleanup_close_ = open(path, flags | O_CLOEXEC);
+
+	return fd >= 0 && (flags == O_RDONLY ? read(fd, bytes, len) > 0 : write(fd, bytes, len) == (ssize_t)len);
+}
+
+/*
+ * A line of user space in the kernel's log, and the taint behind it. Payload:
+ * string of at most 200 bytes. Reply: u64 taint. printk() never waits for the
+ * console, so this does not either.
+ */
+static void mark(const struct frame *frame)
+{
+	struct reader r = reader_of(frame->payload, frame->len);
+	const char *text = read_str(&r);
+	char line[256], taint[32] = "";
+	struct buf b = { 0 };
+	int len;
+
+	if (r.bad || strlen(text) > 200 || strchr(text, '\n')) {
+		reply_error(session, frame->request, EINVAL, "MARK wants one line of at most 200 bytes");
+		return;
+	}
+	len = snprintf(line, sizeof(line), "<12>%s\n", text);
+	if (!exchange("/dev/kmsg", O_WRONLY, line, (size_t)len) ||
+	    !exchange("/proc/sys/kernel/tainted", O_RDONLY, taint, sizeof(taint) - 1)) {
+		reply_error(session, frame->request, errno, "the kernel's log or its taint: %s", strerror(errno));
+		return;
+	}
+	buf_u64(&b, strtoull(taint, NULL, 10));
+	reply_ok(session, frame->request, &b);
+	buf_free(&b);
+}
+
 bool host_request(const struct frame *frame)
 {
 	struct buf echo = { .data = (uint8_t *)(uintptr_t)frame->payload, .len = frame->len };
@@ -145,6 +182,9 @@ bool host_request(const struct frame *frame)
 		return true;
 	case REQ_KLOG:
 		klog(frame);
+		return true;
+	case REQ_MARK:
+		mark(frame);
 		return true;
 	default:
 		return false;

@@ -10,7 +10,7 @@ import type { ConnectAgent, GuestAgent } from "../guest-agent.ts";
  */
 const HEADER = 24;
 const MAGIC = Buffer.from([0x42, 0x4c, 0x47, 1]);
-const REQUEST = { sync: 1, ping: 2, restored: 4, klog: 10, exec: 32, writeFile: 33, readFile: 34, insmod: 35 } as const;
+const REQUEST = { sync: 1, ping: 2, restored: 4, klog: 10, mark: 11, exec: 32, writeFile: 33, readFile: 34, insmod: 35 } as const;
 const REPLY = { sync: 0x101, ok: 0x102, error: 0x103 } as const;
 
 export const connectWireAgent: ConnectAgent = async (path, { timeoutMs }) => {
@@ -25,6 +25,7 @@ export const connectWireAgent: ConnectAgent = async (path, { timeoutMs }) => {
   const agent: GuestAgent = {
     ping: async ({ timeoutMs: limit }) => void (await call(REQUEST.ping, [], limit)),
     restored: async ({ seed, unixMs, timeoutMs: limit }) => void (await call(REQUEST.restored, [u64(BigInt(unixMs) * 1_000_000n), seed], limit)),
+    mark: async (line, { timeoutMs: limit }) => Number((await call(REQUEST.mark, [text(line)], limit)).readBigUInt64LE(0)),
     exec: async (argv, { timeoutMs: limit }) => {
       const reply = await call(REQUEST.exec, [u32(limit + 500), u32(limit), u32(1 << 20), text("/"), u32(argv.length), ...argv.map(text), u32(1), text("PATH=/usr/sbin:/usr/bin:/sbin:/bin"), u32(0)], limit + 1000);
       const outBytes = reply.readUInt32LE(8);
