@@ -21,6 +21,11 @@ test("the generation can be narrowed by hand", () => {
   assert.deepEqual((covers({ generation: "2015-03" }, "ABI-001").annotation as unknown[])[1], { type: "generation", description: "2015-03" });
 });
 
+test("a test for several processors says so, one for one says nothing", () => {
+  assert.deepEqual((covers({ cpus: 2 }, "ABI-001").annotation as unknown[])[1], { type: "cpus", description: "2" });
+  assert.deepEqual(covers({ cpus: 1 }, "ABI-001"), covers("ABI-001"));
+});
+
 test("requirements that no generation has together are refused", () => {
   assert.throws(() => covers("ABI-031", "ABI-046"), /no generation has all of ABI-031, ABI-046/);
 });

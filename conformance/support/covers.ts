@@ -1,5 +1,5 @@
 import type { TestDetails } from "@playwright/test";
-import { GENERATION_ANNOTATION, REQUIREMENT_ANNOTATION } from "../../orchestration/record/annotations.ts";
+import { CPUS_ANNOTATION, GENERATION_ANNOTATION, REQUIREMENT_ANNOTATION } from "../../orchestration/record/annotations.ts";
 import { GENERATIONS, requirement, type Generation, type RequirementId } from "../catalogue/index.ts";
 
 /**
@@ -8,12 +8,17 @@ import { GENERATIONS, requirement, type Generation, type RequirementId } from ".
  *
  *     test("MSG-001 ...", covers("MSG-001"), async ({ bus }) => ...)
  *     test("NAME-031 ...", covers({ generation: "2015-08" }, "NAME-031"), ...)
+ *
+ * Most machines have one processor, on which threads meet only where the kernel sleeps. A test that wants them to meet
+ * anywhere asks for a machine with more:
+ *
+ *     test("ORD-005 ...", covers({ cpus: 2 }, "ORD-005"), ...)
  */
 export function covers(...ids: readonly [RequirementId, ...RequirementId[]]): TestDetails;
-export function covers(options: { readonly generation: Generation }, ...ids: readonly [RequirementId, ...RequirementId[]]): TestDetails;
-export function covers(...given: readonly ({ readonly generation: Generation } | RequirementId)[]): TestDetails {
+export function covers(options: CoversOptions, ...ids: readonly [RequirementId, ...RequirementId[]]): TestDetails;
+export function covers(...given: readonly (CoversOptions | RequirementId)[]): TestDetails {
   const ids = given.filter((entry) => typeof entry === "string");
-  const wanted = given.find((entry) => typeof entry === "object")?.generation;
+  const { generation: wanted, cpus } = given.find((entry) => typeof entry === "object") ?? {};
   const generations = generationsOf(ids).filter((generation) => wanted === undefined || generation === wanted);
   if (generations.length === 0) throw new RangeError(`no generation has all of ${ids.join(", ")}; split the test`);
   return {
@@ -21,8 +26,15 @@ export function covers(...given: readonly ({ readonly generation: Generation } |
     annotation: [
       ...ids.map((id) => ({ type: REQUIREMENT_ANNOTATION, description: id })),
       ...(generations.length === GENERATIONS.length ? [] : generations.map((generation) => ({ type: GENERATION_ANNOTATION, description: generation }))),
+      ...(cpus === undefined || cpus === 1 ? [] : [{ type: CPUS_ANNOTATION, description: String(cpus) }]),
     ],
   };
+}
+
+interface CoversOptions {
+  readonly generation?: Generation;
+  /** Processors that the test's machine needs. */
+  readonly cpus?: 1 | 2;
 }
 
 /** Generations in which all of the requirements hold. */

@@ -8,7 +8,7 @@ import { AgentClient } from "../../orchestration/guest/agent-client.ts";
 import { AgentRefusal } from "../../orchestration/guest/channel.ts";
 import type { SpawnOptions } from "../../orchestration/guest/spawn-options.ts";
 import { areaOfTest, testId } from "../../orchestration/plan/test-id.ts";
-import { EVIDENCE_ANNOTATION, REQUIREMENT_ANNOTATION } from "../../orchestration/record/annotations.ts";
+import { CPUS_ANNOTATION, EVIDENCE_ANNOTATION, REQUIREMENT_ANNOTATION } from "../../orchestration/record/annotations.ts";
 import type { LeaseGrant } from "../../orchestration/vm/lease.ts";
 import { PoolClient } from "../../orchestration/vm/pool-client.ts";
 import { GENERATIONS, isRequirementId, type Generation } from "../catalogue/index.ts";
@@ -83,10 +83,13 @@ export const test = base.extend<SuiteOptions & SuiteFixtures, SuiteWorkerFixture
   },
 
   machine: async ({ pool, target, transcript }, use, info) => {
-    const grant = await pool.lease(target, idOf(info));
+    const cpus = Number(annotated(info, CPUS_ANNOTATION)[0] ?? 1);
+    const grant = await pool.lease(target, idOf(info), cpus > 1);
     info.annotations.push({ type: EVIDENCE_ANNOTATION, description: grant.evidenceDir });
     try {
       requireOptions(info, grant);
+      // whoever tries planted bugs tells no number: there a test may fail by whatever it finds, and nothing is called conformant
+      if (typeof grant.facts["cpus"] === "number" && grant.facts["cpus"] < cpus) unsupported(`${cpus} processors in the machine`);
       if (grant.facts["shared"] === true && areaOfTest(idOf(info)) === "lsm") unsupported("a machine for this test alone: it loads policy, which cannot be taken back");
       await use({ ...grant, killQemu: () => pool.killQemu(grant.lease) });
     } finally {
@@ -158,7 +161,11 @@ function noNarrowPeers(error: unknown): never {
 }
 
 function requirementsOf(info: TestInfo): string[] {
-  return info.annotations.filter((note) => note.type === REQUIREMENT_ANNOTATION).map((note) => note.description ?? "");
+  return annotated(info, REQUIREMENT_ANNOTATION);
+}
+
+function annotated(info: TestInfo, type: string): string[] {
+  return info.annotations.filter((note) => note.type === type).map((note) => note.description ?? "");
 }
 
 /** Writes the explanation of the failure where people and the runner's reporters find it. */

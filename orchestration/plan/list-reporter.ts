@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import type { FullConfig, Suite, TestError } from "@playwright/test/reporter";
-import { BUILD_ANNOTATION, CANARY_ANNOTATION, GENERATION_ANNOTATION, MACHINE_ANNOTATION, REQUIREMENT_ANNOTATION } from "../record/annotations.ts";
+import { BUILD_ANNOTATION, CANARY_ANNOTATION, CPUS_ANNOTATION, GENERATION_ANNOTATION, MACHINE_ANNOTATION, REQUIREMENT_ANNOTATION } from "../record/annotations.ts";
 import { testId } from "./test-id.ts";
 
 /** One test as the runner lists it; requirement ids are not yet checked against the catalogue. */
@@ -12,6 +12,8 @@ export interface ListedTest {
   readonly requirements: readonly string[];
   /** Generations the test is narrowed to; empty for whatever its requirements allow. */
   readonly generations: readonly string[];
+  /** Processors that its machine needs; absent for one. */
+  readonly cpus?: number;
   /** Builds that a canary is narrowed to; absent for all. */
   readonly builds?: readonly string[];
   /** What a canary may be planted in besides a machine of its own. */
@@ -39,6 +41,7 @@ export default class ListReporter {
       const file = test.location.file;
       const canary = test.annotations.find((note) => note.type === CANARY_ANNOTATION)?.description;
       const builds = test.annotations.filter((note) => note.type === BUILD_ANNOTATION).map((note) => note.description ?? "");
+      const cpus = Number(test.annotations.find((note) => note.type === CPUS_ANNOTATION)?.description ?? 1);
       const listed: ListedTest = {
         id: testId(file, titles),
         file: relativePosix(config.rootDir, file),
@@ -48,6 +51,7 @@ export default class ListReporter {
         canary: canary ?? null,
         ...machineOf(test.annotations.find((note) => note.type === MACHINE_ANNOTATION)?.description),
         ...(builds.length === 0 ? {} : { builds }),
+        ...(cpus === 1 ? {} : { cpus }),
       };
       byId.set(listed.id, listed); // the same test stands once in each project
     }

@@ -23,6 +23,8 @@ const plannedTestSchema = z.object({
   requirements: z.array(z.string()),
   /** Only for subjects of these generations; both when absent. */
   generations: z.array(generationSchema).optional(),
+  /** Processors that its machine needs; one when absent. */
+  cpus: z.int().optional(),
   /** Only on targets of these builds; only a canary may say so. */
   builds: z.array(z.enum(BUILDS)).optional(),
   /** A planted fault with the outcome that the harness must call it by. */
@@ -210,7 +212,8 @@ function plannedTest(test: ListedTest, byId: ReadonlyMap<string, Requirement>): 
   if (areaOfTest(test.id) === "canary") throw new SuiteError("RUNNER_FAILED", `${test.id} lies among the canaries and declares no outcome`);
   if (test.requirements.length === 0) throw new SuiteError("RUNNER_FAILED", `the test ${test.id} covers no requirement, so nothing could be judged by it`);
   const generations = generationsOf(test, byId);
-  return generations === null ? base : { ...base, generations };
+  const cpus = test.cpus === undefined ? {} : { cpus: test.cpus };
+  return generations === null ? { ...base, ...cpus } : { ...base, generations, ...cpus };
 }
 
 /** The generations in which every requirement of the test holds; null when that is both. */

@@ -2,6 +2,8 @@
 export const REQUIREMENT_ANNOTATION = "requirement";
 /** Narrows a test to a generation. */
 export const GENERATION_ANNOTATION = "generation";
+/** On a test whose threads must meet: how many processors its machine needs. */
+export const CPUS_ANNOTATION = "cpus";
 /** Marks a canary; the text is the outcome that the harness must call it by: `crashed`, `crashed: oops`, `infra-error: VM_DIED`. */
 export const CANARY_ANNOTATION = "canary";
 /** On a canary: what it may be planted in besides a machine of its own: `any`, or `rebootable` with a console. */

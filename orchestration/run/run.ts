@@ -2,7 +2,7 @@ import { nowMs } from "../base/deadline.ts";
 import { asSuiteError, SuiteError } from "../base/errors.ts";
 import { writeJson } from "../base/json-file.ts";
 import type { Progress } from "../base/progress.ts";
-import { planDigest, type Plan } from "../plan/plan.ts";
+import { planDigest, plannedOn, type Plan } from "../plan/plan.ts";
 import { createRecords, RecordWriter } from "../record/jsonl.ts";
 import type { KernelEvent, RecordFields, RecordOf } from "../record/v1.ts";
 import { Lanes } from "./lanes.ts";
@@ -18,9 +18,17 @@ export interface GenerationFinding {
   readonly events?: readonly KernelEvent[];
 }
 
+/** A target's machines with several processors, for the tests that ask for them. */
+export interface Parallel<T> {
+  readonly template: T;
+  /** What is different in the facts of these machines. */
+  readonly facts: Readonly<Record<string, unknown>>;
+}
+
 /** A target that is ready to be tested. `T` is whatever the pool needs of it. */
 export interface Ready<T> {
   readonly template: T;
+  readonly parallel?: Parallel<T>;
   readonly accel: RecordOf<"target-begin">["accel"];
   readonly artifacts: RecordOf<"target-begin">["artifacts"];
   /** Given to the tests, and recorded one by one. */
@@ -37,6 +45,8 @@ export interface BringUpContext {
   readonly folder: RunFolder;
   readonly progress: Progress;
   readonly signal: AbortSignal;
+  /** The most processors that a planned test needs of its machine. */
+  readonly cpus: number;
   /** Time spent so far, told also when bringing up fails. */
   readonly spent: { build: number; boot: number };
 }
@@ -50,6 +60,7 @@ export interface PoolOptions<T> {
   /** Tells it from other pools of the run; none or empty for the only one. */
   readonly name?: string;
   readonly templates: ReadonlyMap<string, T>;
+  readonly parallel?: ReadonlyMap<string, Parallel<T>>;
   readonly facts: ReadonlyMap<string, Readonly<Record<string, unknown>>>;
   readonly slots: number;
   readonly folder: RunFolder;
@@ -93,6 +104,7 @@ export async function runAll<T>(options: RunOptions<T>): Promise<{ readonly inte
   const works = plan.targets.map((target): TargetWork => ({ target, startedMs: nowMs(), spent: { build: 0, boot: 0 }, over: false }));
   const end = ({ target, startedMs, spent }: TargetWork, ended: "complete" | "failed" | "interrupted", error: RecordOf<"target-end">["error"] = null, run = 0): void =>
     writer.append({ type: "target-end", target, ended, error, events: events.of(target), durationsMs: { ...spent, run, total: Math.round(nowMs() - startedMs) } });
+  const contextOf = ({ target, spent }: TargetWork): BringUpContext => ({ folder, progress: options.progress, signal, spent, cpus: cpusFor(plan, target) });
   /** Records what went wrong with a target, and lets the others go on. */
   const guarded = async (work: TargetWork, act: () => Promise<void>): Promise<void> => {
     if (work.over) return;
@@ -109,13 +121,13 @@ export async function runAll<T>(options: RunOptions<T>): Promise<{ readonly inte
   // Built one after the other: each build takes every core, and what targets share is then there for the next.
   for (const work of works) {
     work.startedMs = nowMs();
-    await guarded(work, async () => options.build?.(work.target, { folder, progress: options.progress, signal, spent: work.spent }));
+    await guarded(work, async () => options.build?.(work.target, contextOf(work)));
   }
   const lanes = new Lanes(options.slots);
   await Promise.all(
     works.map((work) =>
       guarded(work, async () => {
-        const up = await inLane(lanes, async () => (signal.aborted ? null : options.bringUp(work.target, { folder, progress: options.progress, signal, spent: work.spent })));
+        const up = await inLane(lanes, async () => (signal.aborted ? null : options.bringUp(work.target, contextOf(work))));
         if (up === null) return end(work, "interrupted");
         const { detected, signs, events: whileAsked = [] } = up.generation;
         events.add(work.target, [...up.events, ...whileAsked]);
@@ -139,6 +151,10 @@ export async function runAll<T>(options: RunOptions<T>): Promise<{ readonly inte
   if (writer.failure !== undefined) writer.append({ type: "run-error", target: null, code: writer.failure.code, message: writer.failure.message });
   writer.append({ type: "run-end", ended: signal.aborted ? "interrupted" : "complete" });
   return { interrupted: signal.aborted };
+}
+
+function cpusFor(plan: Plan, target: string): number {
+  return Math.max(1, ...plan.tests.filter((test) => plannedOn(test, target)).map(({ cpus }) => cpus ?? 1));
 }
 
 /** One target on its way through the run. */

@@ -44,6 +44,7 @@ export async function runTargetTests<T>(run: TargetTests<T>): Promise<void> {
     await using pool = await run.startPool({
       name: run.name,
       templates: new Map([[target, up.template]]),
+      ...(up.parallel === undefined ? {} : { parallel: new Map([[target, up.parallel]]) }),
       facts: new Map([[target, { ...up.facts, generation: plan.generation === "auto" ? up.generation.detected : plan.generation }]]),
       slots: run.slots,
       folder,

@@ -69,7 +69,16 @@ test("another QEMU is told by both versions", async (t) => {
 test("a pruned run says so", async (t) => {
   const { runDir } = await keptRun(t);
   rmSync(join(runDir, "kept"), { recursive: true });
-  await assert.rejects(readKeptTarget(runDir, target.id), { code: "ARTIFACT_GONE", message: /target\.json is not there: the run was pruned/ });
+  await assert.rejects(readKeptTarget(runDir, target.id), { code: "ARTIFACT_GONE", message: /tells nothing of its machines: the run was pruned/ });
+});
+
+test("a test has the machine with the fewest processors that are enough for it", async (t) => {
+  const { runDir, template, path } = await keptRun(t);
+  const { frozen } = template;
+  const more = { ...template, frozen: { ...frozen, hardware: { ...frozen.hardware, cpus: 2 } } };
+  await describeKept(runDir, more, { hostKey: "ssh-ed25519 AAAA", image: path("root.ext4"), slowdown: 1, qemu: "QEMU" });
+  const processors = async (wanted: number): Promise<number> => (await readKeptTarget(runDir, target.id, wanted)).hardware.cpus;
+  assert.deepEqual(await Promise.all([1, 2, 3].map(processors)), [1, 2, 2]);
 });
 
 test("a machine that cannot be kept leaves a reason and no half of it", async (t) => {

@@ -1,4 +1,4 @@
-import { copyFile, mkdir, open, rm, stat } from "node:fs/promises";
+import { copyFile, mkdir, open, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Limits } from "../base/deadline.ts";
@@ -16,7 +16,7 @@ import type { Template } from "./template.ts";
 /** A file that a kept machine is made of; equal size and time mean the same file, as for templates. */
 const fileSchema = z.object({ path: z.string(), sizeBytes: z.number(), mtimeMs: z.number() });
 
-/** What the machines of one target of a run can be brought back with: `kept/<target>/target.json` of the run folder. */
+/** What the machines of one target of a run, with equally many processors, can be brought back with: `kept/<target>/cpus-<number>.json` of the run folder. */
 const targetSchema = z.object({
   schema: z.literal("buslab.kept-target/1"),
   target: z.string(),
@@ -64,7 +64,7 @@ export async function describeKept(runDir: string, template: Pick<Template, "key
     image: await describeFile(own.image),
     frozen: { ram: await describeFile(files.ram), state: await describeFile(files.stateFile), disk: await describeFile(files.disk) },
   };
-  await writeJson(join(keptDir(runDir, template.target.id), "target.json"), document);
+  await writeJson(targetFile(runDir, template.target.id, rest.cpus), document);
 }
 
 /**
@@ -87,11 +87,17 @@ export async function keepMachine(runDir: string, machine: Machine, template: Pi
   }
 }
 
-/** @throws ARTIFACT_GONE when the run did not write it down or it was pruned */
-export async function readKeptTarget(runDir: string, target: string): Promise<KeptTarget> {
-  const path = join(keptDir(runDir, target), "target.json");
-  if ((await stat(path).catch(() => null)) === null) throw new SuiteError("ARTIFACT_GONE", `${path} is not there: the run was pruned, or its target never came up`);
-  return readJson(path, targetSchema);
+/**
+ * What the machine of a test is made of.
+ * @param cpus processors that the test asks for: it had the machine with the fewest that are enough
+ * @throws ARTIFACT_GONE when the run did not write it down or it was pruned
+ */
+export async function readKeptTarget(runDir: string, target: string, cpus = 1): Promise<KeptTarget> {
+  const dir = keptDir(runDir, target);
+  const known = (await readdir(dir).catch(() => [])).flatMap((name) => /^cpus-(\d+)\.json$/.exec(name)?.[1] ?? []).map(Number).sort((a, b) => a - b);
+  const fitting = known.find((count) => count >= cpus) ?? known.at(-1);
+  if (fitting === undefined) throw new SuiteError("ARTIFACT_GONE", `${dir} tells nothing of its machines: the run was pruned, or its target never came up`);
+  return readJson(targetFile(runDir, target, fitting), targetSchema);
 }
 
 /** The kept machine of a test, or null when there is none. @throws FILE_INVALID */
@@ -135,6 +141,10 @@ async function emptyRam(scratch: string, memoryMb: number): Promise<string> {
   await using file = await open(path, "w");
   await file.truncate(memoryMb * 1024 * 1024);
   return path;
+}
+
+function targetFile(runDir: string, target: string, cpus: number): string {
+  return join(keptDir(runDir, target), `cpus-${cpus}.json`);
 }
 
 async function describeFile(path: string): Promise<z.infer<typeof fileSchema>> {

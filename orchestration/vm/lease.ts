@@ -7,8 +7,8 @@ import { kernelEventSchema, machineDeathSchema } from "../record/v1.ts";
  * The socket's path is in the environment variable BUSLAB_POOL.
  */
 export const leaseRequestSchema = z.discriminatedUnion("op", [
-  /** A fresh clone of the target's template for this test. */
-  z.object({ id: z.int(), op: z.literal("lease"), target: z.string(), test: z.string() }),
+  /** A fresh clone of the target's template for this test; of the one with several processors where the target has one and the test asks for it. */
+  z.object({ id: z.int(), op: z.literal("lease"), target: z.string(), test: z.string(), parallel: z.boolean() }),
   /** Ends the lease; the machine is inspected (console, ping, taint) and thrown away. */
   z.object({ id: z.int(), op: z.literal("release"), lease: z.string(), keepEvidence: z.boolean() }),
   /** Kernel reports on the console so far, while the lease goes on. */

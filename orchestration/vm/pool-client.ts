@@ -34,8 +34,8 @@ export class PoolClient implements AsyncDisposable {
   }
 
   /** Waits for a free slot and a fresh clone. @throws VM_POOL_CLOSED, TARGET_UNKNOWN, VM_START_FAILED, HOST_DISK_FULL */
-  async lease(target: string, test: string): Promise<LeaseGrant> {
-    const { grant } = await this.#call({ op: "lease", target, test });
+  async lease(target: string, test: string, parallel = false): Promise<LeaseGrant> {
+    const { grant } = await this.#call({ op: "lease", target, test, parallel });
     if (grant === undefined) throw new SuiteError("INTERNAL", "the machine pool granted a lease without saying which");
     return grant;
   }

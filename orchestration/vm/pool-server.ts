@@ -5,7 +5,7 @@ import { leaseRequestSchema, type LeaseAnswer, type LeaseGrant, type LeaseReport
 
 /** What the pool does for a connection; the connection is named so that its leases end with it. */
 export interface PoolOperations {
-  lease(owner: object, target: string, test: string): Promise<LeaseGrant>;
+  lease(owner: object, target: string, test: string, parallel: boolean): Promise<LeaseGrant>;
   release(owner: object, lease: string, keepEvidence: boolean): Promise<LeaseReport>;
   inspect(owner: object, lease: string): Promise<LeaseReport>;
   killQemu(owner: object, lease: string): Promise<void>;
@@ -58,7 +58,7 @@ async function answer(pool: PoolOperations, owner: object, line: string): Promis
     const request: LeaseRequest = leaseRequestSchema.parse(raw);
     switch (request.op) {
       case "lease":
-        return { id, ok: true, grant: await pool.lease(owner, request.target, request.test) };
+        return { id, ok: true, grant: await pool.lease(owner, request.target, request.test, request.parallel) };
       case "release":
         return { id, ok: true, report: await pool.release(owner, request.lease, request.keepEvidence) };
       case "inspect":

@@ -13,7 +13,7 @@ import { FakeMachine } from "./fake/machine.ts";
 import { leftoversOf } from "./leftovers.ts";
 import type { KernelEvent } from "../record/v1.ts";
 import { PoolClient } from "./pool-client.ts";
-import { startPool, type LeaseFields, type Pool } from "./pool.ts";
+import { startPool, type LeaseFields, type Pool, type PooledTemplate } from "./pool.ts";
 import type { ProbedLease } from "./probe.ts";
 
 const target = makeTarget("x86_64", "debian-6.1", "none", "plain");
@@ -23,6 +23,8 @@ let runDir = "";
 let runId = "";
 let pool: Pool;
 let machines: FakeMachine[] = [];
+/** Those with several processors. */
+let parallel: FakeMachine[] = [];
 let records: LeaseFields[] = [];
 let targetEvents: string[] = [];
 let failures = 0;
@@ -61,27 +63,26 @@ beforeEach(async () => {
   silent = new Set();
   tainted = 0;
   probe = async () => [];
+  const template = (made: FakeMachine[]): PooledTemplate => ({
+    target,
+    taint: 0,
+    probes: [{ name: "trial", take: (lease) => probe(lease) }],
+    decoder: { decode: async (events) => events.map((event) => ({ ...event, excerpt: `${event.excerpt} (decoded)` })) },
+    clone: async ({ name, dir }) => {
+      if (failures > 0) {
+        failures -= 1;
+        throw new SuiteError("VM_START_FAILED", "QEMU ended while it was started");
+      }
+      const machine = await FakeMachine.start({ runId, label: name.split("-").at(-1) ?? "m", dir });
+      machines.push(machine);
+      made.push(machine);
+      return { machine, answerMs: 1, readyMs: 2 };
+    },
+  });
+  parallel = [];
   pool = await startPool({
-    templates: new Map([
-      [
-        target.id,
-        {
-          target,
-          taint: 0,
-          probes: [{ name: "trial", take: (lease) => probe(lease) }],
-          decoder: { decode: async (events) => events.map((event) => ({ ...event, excerpt: `${event.excerpt} (decoded)` })) },
-          clone: async ({ name, dir }) => {
-            if (failures > 0) {
-              failures -= 1;
-              throw new SuiteError("VM_START_FAILED", "QEMU ended while it was started");
-            }
-            const machine = await FakeMachine.start({ runId, label: name.split("-").at(-1) ?? "m", dir });
-            machines.push(machine);
-            return { machine, answerMs: 1, readyMs: 2 };
-          },
-        },
-      ],
-    ]),
+    templates: new Map([[target.id, template([])]]),
+    parallel: new Map([[target.id, { template: template(parallel), facts: { cpus: 2 } }]]),
     facts: new Map([[target.id, { generation: "2015-08" }]]),
     slots: 2,
     runDir,
@@ -111,6 +112,16 @@ test("a clean lease is told as clean, recorded, and leaves no evidence", async (
   assert.deepEqual(report, { events: [], death: null, consoleRead: true });
   assert.deepEqual(records.map(({ type, test: id, machine }) => [type, id, machine]), [["lease", "msg/a.spec.ts:MSG-001 x", grant.lease]]);
   assert.ok(!existsSync(grant.evidenceDir));
+});
+
+test("a test that asks for processors gets a machine that has them, made when it asks", async () => {
+  await using client = await PoolClient.connect(pool.socketPath);
+  assert.deepEqual(parallel, []);
+  const grant = await client.lease(target.id, "ord/a.spec.ts:ORD-005 x", true);
+  assert.deepEqual(parallel.map(({ name }) => name), [grant.lease]);
+  assert.deepEqual(grant.facts, { generation: "2015-08", cpus: 2 });
+  machineOf(grant.lease).print(WARNING);
+  assert.deepEqual((await client.release(grant.lease, false)).events.map(({ kind }) => kind), ["warn"]);
 });
 
 test("a kernel warning during the lease is the test's, one before it is the target's", async () => {

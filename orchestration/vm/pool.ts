@@ -29,6 +29,8 @@ export type PooledTemplate = Pick<Template, "clone" | "target" | "taint" | "prob
 
 export interface PoolOptions {
   readonly templates: ReadonlyMap<string, PooledTemplate>;
+  /** Templates with several processors, by target, with what is different in the facts of their machines; for tests that ask for one. */
+  readonly parallel?: ReadonlyMap<string, { readonly template: PooledTemplate; readonly facts: Readonly<Record<string, unknown>> }>;
   /** Facts of each target, handed to every lease of it. */
   readonly facts: ReadonlyMap<string, Readonly<Record<string, unknown>>>;
   /** Leases at a time; default: one a core. */
@@ -57,6 +59,7 @@ export interface Pool extends AsyncDisposable {
 
 interface Lease {
   readonly id: string;
+  readonly template: PooledTemplate;
   readonly owner: object;
   readonly target: string;
   readonly test: string;
@@ -93,6 +96,7 @@ class MachinePool {
   readonly #machines: string;
   readonly #slots: number;
   readonly #ready = new Map<string, ReadyClones>();
+  readonly #parallel = new Map<string, ReadyClones>();
   readonly #leases = new Map<string, Lease>();
   readonly #queue: { owner: object; grant: () => void; refuse: (error: SuiteError) => void }[] = [];
   readonly #stop = new AbortController();
@@ -105,28 +109,24 @@ class MachinePool {
     this.#options = options;
     this.#machines = join(options.runDir, `machines${options.name ?? ""}`);
     this.#slots = Math.max(1, options.slots ?? availableParallelism());
-    for (const [target, template] of options.templates) {
-      this.#ready.set(
-        target,
-        new ReadyClones({
-          template,
-          dir: this.#machines,
-          runId: options.runId,
-          ahead: template.single === true ? 0 : this.#slots,
-          nextLabel: () => `${options.name ?? ""}m${++this.#labels}`,
-          signal: this.#stop.signal,
-        }),
-      );
-    }
+    for (const [target, template] of options.templates) this.#ready.set(target, this.#clones(template, template.single === true ? 0 : this.#slots));
+    // few tests ask for these: they are not made ahead of need
+    for (const [target, { template }] of options.parallel ?? []) this.#parallel.set(target, this.#clones(template, 0));
+  }
+
+  #clones(template: PooledTemplate, ahead: number): ReadyClones {
+    const nextLabel = (): string => `${this.#options.name ?? ""}m${++this.#labels}`;
+    return new ReadyClones({ template, dir: this.#machines, runId: this.#options.runId, ahead, nextLabel, signal: this.#stop.signal });
   }
 
   prefill(): void {
     this.#ready.values().next().value?.fill();
   }
 
-  async lease(owner: object, target: string, test: string): Promise<LeaseGrant> {
-    const ready = this.#ready.get(target);
-    const template = this.#options.templates.get(target);
+  async lease(owner: object, target: string, test: string, parallel: boolean): Promise<LeaseGrant> {
+    const variant = parallel ? this.#options.parallel?.get(target) : undefined;
+    const ready = (variant === undefined ? this.#ready : this.#parallel).get(target);
+    const template = variant?.template ?? this.#options.templates.get(target);
     if (ready === undefined || template === undefined) throw new SuiteError("TARGET_UNKNOWN", `the machine pool has no template of ${target}`);
     await this.#slot(owner);
     try {
@@ -140,9 +140,9 @@ class MachinePool {
       const fromOffset = await sizeOf(machine.consoleLog);
       const early = await eventsBetween(machine, 0);
       if (early !== undefined && early.length > 0) this.#options.onTargetEvents?.(target, early);
-      const lease: Lease = { id: machine.name, owner, target, test, machine, dir, evidenceDir, fromOffset, taint, startedMs: performance.now() };
+      const lease: Lease = { id: machine.name, template, owner, target, test, machine, dir, evidenceDir, fromOffset, taint, startedMs: performance.now() };
       this.#leases.set(lease.id, lease);
-      return { lease: lease.id, agentSocket: machine.agentSocket, consoleLog: machine.consoleLog, evidenceDir, readyMs, facts: { ...this.#options.facts.get(target) } };
+      return { lease: lease.id, agentSocket: machine.agentSocket, consoleLog: machine.consoleLog, evidenceDir, readyMs, facts: { ...this.#options.facts.get(target), ...variant?.facts } };
     } catch (error) {
       this.#freeSlot();
       throw error;
@@ -185,7 +185,7 @@ class MachinePool {
     this.#stop.abort();
     for (const { refuse } of this.#queue.splice(0)) refuse(new SuiteError("VM_POOL_CLOSED", "the machine pool is closed"));
     await Promise.all([...this.#leases.values()].map((lease) => this.#end(lease, true).catch(() => undefined)));
-    await Promise.all([...this.#ready.values()].map((ready) => ready.drain()));
+    await Promise.all([...this.#ready.values(), ...this.#parallel.values()].map((ready) => ready.drain()));
     await rm(this.#machines, { recursive: true, force: true }).catch(() => undefined);
   }
 
@@ -201,15 +201,14 @@ class MachinePool {
   }
 
   async #endOnce(lease: Lease, keepEvidence: boolean): Promise<LeaseReport> {
-    const { machine, target, test } = lease;
+    const { machine, target, test, template } = lease;
     const heldMs = performance.now() - lease.startedMs;
     try {
-      const template = this.#options.templates.get(target);
       const found = await inspectMachine({
         machine,
         target,
         test,
-        probes: template?.probes ?? [],
+        probes: template.probes ?? [],
         fromOffset: lease.fromOffset,
         taint: lease.taint,
         mark: lease.id,
@@ -218,7 +217,7 @@ class MachinePool {
         evidenceDir: lease.evidenceDir,
         keepEvidence,
       });
-      const report: LeaseReport = { ...found, events: [...((await template?.decoder?.decode(found.events)) ?? found.events)] };
+      const report: LeaseReport = { ...found, events: [...((await template.decoder?.decode(found.events)) ?? found.events)] };
       await this.#options.appendRecord({ type: "lease", target, test, machine: machine.name, heldMs, ...report });
       await machine.kill();
       const clean = report.events.length === 0 && report.death === null && report.consoleRead && report.unasked === undefined;
@@ -231,8 +230,8 @@ class MachinePool {
     }
   }
 
-  async #keep({ machine, target, test, evidenceDir }: Lease): Promise<void> {
-    const frozen = this.#options.templates.get(target)?.frozen;
+  async #keep({ machine, target, test, evidenceDir, template }: Lease): Promise<void> {
+    const { frozen } = template;
     const kept = this.#kept.get(target) ?? 0;
     // a canary fails on purpose: it would take the place of a test that somebody wants to look into
     if (frozen === undefined || areaOfTest(test) === "canary" || kept >= (this.#options.keep ?? 0) || (await endedAlready(machine)) !== null) return;

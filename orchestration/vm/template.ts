@@ -95,9 +95,10 @@ export async function prepareTemplate(spec: TemplateSpec, ctx: TemplateContext):
   );
   const needsBytes = (hardware.memoryMb / 1024 + 0.25) * GIBIBYTE;
   const run = { spec, ctx, hardware };
+  const title = `template ${spec.target.id}${hardware.cpus === 1 ? "" : `, ${hardware.cpus} processors`}`;
 
   const base = (): Promise<TemplateFiles> =>
-    obtainTemplate({ key: baseKey, title: `template ${spec.target.id}`, needsBytes, ctx, build: (dir, step) => bootBase(run, dir, step), check: (files, dir) => restores(run, files, dir) });
+    obtainTemplate({ key: baseKey, title, needsBytes, ctx, build: (dir, step) => bootBase(run, dir, step), check: (files, dir) => restores(run, files, dir) });
 
   let files: TemplateFiles;
   const { module } = spec;
@@ -107,7 +108,7 @@ export async function prepareTemplate(spec: TemplateSpec, ctx: TemplateContext):
     const key = short(digestJson({ base: baseKey, module: module.key, recipe: MODULE_RECIPE, ...(looksForLeaks(spec) ? { leaksForgotten: 1 } : {}) }));
     files = await obtainTemplate({
       key,
-      title: `template ${spec.target.id} with ${module.name}`,
+      title: `${title}, with ${module.name}`,
       needsBytes,
       ctx,
       build: async (dir, step) => {

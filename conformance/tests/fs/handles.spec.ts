@@ -145,7 +145,7 @@ for (const [event, expected] of [["a message", POLL.IN], ["a disconnect", DEAD]]
   });
 }
 
-test("FS-031 of messages that come one by one none is slept through", covers("FS-031", "MSG-002"), async ({ agent, bus, spawn }) => {
+test("FS-031 of messages that come one by one none is slept through", covers({ cpus: 2 }, "FS-031", "MSG-002"), async ({ agent, bus, spawn }) => {
   const [TURNS, LIMIT_NS] = [400, 10_000_000_000n];
   const cpus = BigInt((await agent.exec(["nproc"])).stdout.trim());
   const sides = [await bus.connect({ by: await spawn({ label: "here", affinity: 1n }) }), await bus.connect({ by: await spawn({ label: "there", affinity: 1n << (cpus - 1n) }) })] as const;

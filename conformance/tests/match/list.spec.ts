@@ -103,7 +103,7 @@ test("MATCH-021 a match counts from MATCH_ADD on and its removal leaves the queu
   expect(await cookies(receiver)).toEqual([2n, 3n]);
 });
 
-test("MATCH-021 signals meet matches that come and go at that moment", covers("MATCH-021"), async ({ agent, domain, root, spawn }) => {
+test("MATCH-021 signals meet matches that come and go at that moment", covers({ cpus: 2 }, "MATCH-021"), async ({ agent, domain, root, spawn }) => {
   const [ROUNDS, TURNS, CHANGES, MATCHES] = [15, 100, 15, 14];
   const cpus = BigInt((await agent.exec(["nproc"])).stdout.trim());
   // Masks as long as can be: a signal takes its time with each match, and meets its removal.

@@ -206,7 +206,7 @@ test("MSG-082 a waiting poll ends when a message comes and when the connection e
   expect((await second.done) & POLL.HUP).toBe(POLL.HUP);
 });
 
-test("MSG-083 threads and processes that share a handle get each message once", covers("MSG-083"), async ({ bus, root, spawn }) => {
+test("MSG-083 threads and processes that share a handle get each message once", covers({ cpus: 2 }, "MSG-083"), async ({ bus, root, spawn }) => {
   const [sender, receiver] = [await bus.connect({ by: await spawn({ label: "sender" }) }), await bus.connect()];
   const helper = await spawn({ label: "helper" });
   const shared = await receiver.usedBy(helper, await root.giveFd(receiver.fd, helper));

@@ -102,7 +102,7 @@ test("ORD-014 a replacement splits the messages to a name at its moment", covers
   expect(cookies(toHeir)).toEqual(Array.from({ length: 20 }, (_, index) => index + 21));
 });
 
-test("ORD-014 a replacement during a stream splits it once", covers("ORD-014"), async ({ bus, spawn }) => {
+test("ORD-014 a replacement during a stream splits it once", covers({ cpus: 2 }, "ORD-014"), async ({ bus, spawn }) => {
   const TURNS = 200;
   const [sender, old, heir] = [await bus.connect({ by: await spawn({ label: "sender" }) }), await bus.connect(), await bus.connect()];
   await old.acquire("test.name", abi.NAME.ALLOW_REPLACEMENT);
@@ -163,7 +163,7 @@ test("ORD-015 messages waiting at an activator reach the implementer first and i
   expect(left).toEqual([]);
 });
 
-test("ORD-015 a stream to a name goes on in order while the implementer takes over", covers("ORD-015", "ORD-006"), async ({ bus, spawn }) => {
+test("ORD-015 a stream to a name goes on in order while the implementer takes over", covers({ cpus: 2 }, "ORD-015", "ORD-006"), async ({ bus, spawn }) => {
   const TURNS = 200;
   const activator = await bus.connectActivator("test.name");
   const [sender, implementer] = [await bus.connect({ by: await spawn({ label: "sender" }) }), await bus.connect()];

@@ -35,7 +35,7 @@ for (const [id, field] of [["ORD-007", "seqnum"], ["ORD-009", "monotonic_ns"]] a
   });
 }
 
-test("ORD-008 receivers of parallel broadcasts see one seqnum for each message", covers("ORD-008", "ORD-005"), async ({ bus, spawn }) => {
+test("ORD-008 receivers of parallel broadcasts see one seqnum for each message", covers({ cpus: 2 }, "ORD-008", "ORD-005"), async ({ bus, spawn }) => {
   const TURNS = 20;
   const receivers: Connection[] = [];
   for (let index = 0; index < 4; index++) receivers.push(await bus.connect({ attachRecv: abi.ATTACH.TIMESTAMP }));
@@ -98,7 +98,7 @@ test("ORD-020 messages and notifications take their seqnum from one counter", co
   expect(numbers.flatMap((number, index) => (index > 0 && number <= (numbers[index - 1] as bigint) ? [index] : []))).toEqual([]);
 });
 
-test("ORD-010 all connections get the notifications in one order", covers("ORD-010"), async ({ bus, spawn }) => {
+test("ORD-010 all connections get the notifications in one order", covers({ cpus: 2 }, "ORD-010"), async ({ bus, spawn }) => {
   const TURNS = 12;
   const subscribers: Connection[] = [];
   for (let index = 0; index < 4; index++) {
@@ -134,7 +134,7 @@ test("ORD-010 all connections get the notifications in one order", covers("ORD-0
   for (const view of views.slice(1)) expect(view).toEqual(views[0]);
 });
 
-test("ORD-005 sorted by seqnum, each sender's messages are in its order", covers("ORD-005", "ORD-007"), async ({ bus, spawn }) => {
+test("ORD-005 sorted by seqnum, each sender's messages are in its order", covers({ cpus: 2 }, "ORD-005", "ORD-007"), async ({ bus, spawn }) => {
   const receiver = await bus.connect({ attachRecv: abi.ATTACH.TIMESTAMP });
   const sends: Step[] = [];
   const senders: Connection[] = [];

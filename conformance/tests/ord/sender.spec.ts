@@ -142,7 +142,7 @@ test("ORD-004 SENDs of different processes that follow each other keep that orde
   expect(cookies(received)).toEqual(upTo(4 * TURNS, 0));
 });
 
-test("ORD-005 what parallel senders send arrives once, in each one's order, and nothing accepted is lost", covers("ORD-005", "ORD-006"), async ({ bus, spawn }) => {
+test("ORD-005 what parallel senders send arrives once, in each one's order, and nothing accepted is lost", covers({ cpus: 2 }, "ORD-005", "ORD-006"), async ({ bus, spawn }) => {
   const TURNS = 250;
   const receivers = [await bus.connect({ by: await spawn({ label: "receiver0" }) }), await bus.connect({ by: await spawn({ label: "receiver1" }) })];
   const senders: Connection[] = [];

@@ -24,7 +24,7 @@ export const reopen = new Command("reopen")
   .action(async (run: string, text: string, options: { target?: string; fresh?: boolean; command?: string }) => {
     const folder = await findRun(run);
     const found = await findTestOfRun(folder, text, options.target);
-    const target = await readKeptTarget(folder.dir, found.target);
+    const target = await readKeptTarget(folder.dir, found.target, found.cpus);
     const kept = options.fresh === true ? null : await keptMachineOf(folder.dir, found.target, found.test);
     const say = (line: string): void => void process.stderr.write(`${line}\n`);
     say(`test      ${found.test}`);

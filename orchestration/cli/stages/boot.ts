@@ -44,27 +44,40 @@ export async function buildTarget(target: Target, options: Pick<BuildOptions, "k
 export async function bringUp(built: Built, options: BringUpOptions, ctx: BringUpContext): Promise<Ready<Template>> {
   const { target } = built;
   const bootStarted = performance.now();
-  const { template, accel } = await bootTemplate(built, { runId: ctx.folder.run, logDir: ctx.folder.console, progress: ctx.progress, signal: ctx.signal, ...(options.cpus === undefined ? {} : { cpus: options.cpus }) });
+  const cpus = options.cpus ?? 1;
+  const booting = { runId: ctx.folder.run, logDir: ctx.folder.console, progress: ctx.progress, signal: ctx.signal };
+  const { template, accel } = await bootTemplate(built, { ...booting, cpus });
+  const parallel = ctx.cpus > cpus ? (await bootTemplate(built, { ...booting, cpus: ctx.cpus })).template : undefined;
   const asking = { runId: ctx.folder.run, dir: ctx.folder.console, slowdown: accel.slowdown, tag: digestOf(target.id).slice(7, 13) };
   const generation = await detectGeneration(template, asking);
   const checked = target.build === "debug" ? { checkers: await requireCheckers(template, built.module.ko, asking), leaks: options.leaks.says } : {};
   const probes = await probesOf(built, template, options, asking);
-  await describeKept(ctx.folder.dir, template, { hostKey: built.image.hostKeyPub, image: built.image.disk, slowdown: accel.slowdown, qemu: accel.qemuVersion });
+  const decoder = built.module.koDebug === null ? {} : { decoder: moduleDecoder(built.module.koDebug, built.module.name, built.module.label) };
+  for (const each of parallel === undefined ? [template] : [template, parallel]) {
+    await describeKept(ctx.folder.dir, each, { hostKey: built.image.hostKeyPub, image: built.image.disk, slowdown: accel.slowdown, qemu: accel.qemuVersion });
+  }
   ctx.spent.boot = Math.round(performance.now() - bootStarted);
   return {
-    template: { ...template, probes, ...(built.module.koDebug === null ? {} : { decoder: moduleDecoder(built.module.koDebug, built.module.name, built.module.label) }) },
+    template: { ...template, probes, ...decoder },
+    ...(parallel === undefined ? {} : { parallel: { template: { ...parallel, probes, ...decoder }, facts: { cpus: await processorsOf(parallel, asking), taint: parallel.taint } } }),
     accel: { kind: accel.kind, why: accel.why },
     artifacts: {
       ...Object.fromEntries(artifactsOf(built).filter((artifact) => artifact !== built.trouble).map(({ kind, key, state, because }) => [kind, { key, state, because }])),
       template: { key: template.key, state: template.state, because: template.because },
+      ...(parallel === undefined ? {} : { [`template of ${ctx.cpus} processors`]: { key: parallel.key, state: parallel.state, because: parallel.because } }),
     },
-    facts: { ...factsOf(built, template, accel), ...checked, peers: options.peers ?? "native", cpus: options.cpus ?? 1 },
+    facts: { ...factsOf(built, template, accel), ...checked, peers: options.peers ?? "native", cpus },
     generation,
-    events: template.events,
+    events: [...template.events, ...(parallel?.events ?? [])],
     slowdown: accel.slowdown,
     env: { BUSLAB_TROUBLE_KO: built.trouble.ko ?? "", BUSLAB_PEERS: options.peers ?? "native" },
     durationsMs: { ...ctx.spent },
   };
+}
+
+/** As many as the kernel uses: it may be built for one, whatever the machine has. */
+function processorsOf(template: Template, asking: CloneContext): Promise<number> {
+  return inClone(template, "cpus", asking, async (agent) => Number((await agent.exec(["nproc"])).stdout.trim()));
 }
 
 /** What every machine of the target is asked before its end. */

@@ -1,5 +1,5 @@
 import { SuiteError } from "../../base/errors.ts";
-import { readPlan } from "../../plan/plan.ts";
+import { readPlan, type PlannedTest } from "../../plan/plan.ts";
 import { readRecords } from "../../record/jsonl.ts";
 import { outcomeOf, summaryOf } from "../../record/outcome.ts";
 import type { Outcome, RunRecord } from "../../record/v1.ts";
@@ -11,6 +11,8 @@ export interface TestOfRun {
   readonly test: string;
   /** Path of the spec below the runner's root. */
   readonly file: string;
+  /** Processors that it asks for. */
+  readonly cpus: number;
   readonly outcome: Outcome;
   readonly summary: string;
   readonly evidence: string | null;
@@ -38,9 +40,9 @@ export async function findTestOfRun(folder: RunFolder, text: string, target: str
   return found;
 }
 
-function describe(target: string, { id, file }: { readonly id: string; readonly file: string }, records: readonly RunRecord[]): TestOfRun {
+function describe(target: string, { id, file, cpus = 1 }: Pick<PlannedTest, "id" | "file" | "cpus">, records: readonly RunRecord[]): TestOfRun {
   const own = records.filter((record) => "test" in record && record.test === id && record.target === target);
   const outcome = outcomeOf({ target, test: id }, own);
   const end = own.findLast((record) => record.type === "test-end");
-  return { target, test: id, file, outcome, summary: summaryOf(outcome), evidence: end?.type === "test-end" ? end.evidence : null };
+  return { target, test: id, file, cpus, outcome, summary: summaryOf(outcome), evidence: end?.type === "test-end" ? end.evidence : null };
 }

@@ -8,6 +8,7 @@ export function openPool(options: PoolOptions<PooledTemplate>): Promise<RunningP
   return startPool({
     ...(options.name === undefined ? {} : { name: options.name }),
     templates: options.templates,
+    ...(options.parallel === undefined ? {} : { parallel: options.parallel }),
     facts: options.facts,
     slots: options.slots,
     runDir: options.folder.dir,

@@ -120,6 +120,7 @@ async function bringUp({ access, facts, target, agent, module, options, undo }: 
       moduleName: module?.name ?? "kdbus",
       moduleParameters: {},
       slowdown: facts.slowdown,
+      cpus: facts.cpus,
       lsm: target.lsm,
       taint: facts.taint,
       peers: options.peers,

@@ -10,6 +10,7 @@ import { leaveScript, PROBE, PROBE_NATIVE_MS, renewScript } from "./steps.ts";
 
 export interface RemoteFacts {
   readonly machine: string;
+  readonly cpus: number;
   readonly release: string;
   readonly boot: string;
   readonly lsm: string;
@@ -218,5 +219,5 @@ export function factsOf(text: string, access: Pick<SshAccess, "user" | "host">):
   const of = (name: string): string => facts.get(name) ?? "";
   if (of("uid") !== "0") throw new SuiteError("CONFIG_INVALID", `${access.user}@${access.host} has uid ${of("uid") || "unknown"}; the suite needs root there`);
   const loopMs = (Number(of("to")) - Number(of("from"))) * 1000;
-  return { machine: of("machine"), release: of("release"), boot: of("boot"), lsm: of("lsm"), taint: Number(of("taint")), slowdown: Math.min(40, Math.max(2, Math.round(loopMs / PROBE_NATIVE_MS))) };
+  return { machine: of("machine"), cpus: Number(of("cpus")) || 1, release: of("release"), boot: of("boot"), lsm: of("lsm"), taint: Number(of("taint")), slowdown: Math.min(40, Math.max(2, Math.round(loopMs / PROBE_NATIVE_MS))) };
 }

@@ -2,7 +2,7 @@
 
 /** Facts about the machine, one `name=value` a line. */
 export const PROBE = `
-echo machine=$(uname -m); echo release=$(uname -r); echo uid=$(id -u)
+echo machine=$(uname -m); echo cpus=$(nproc); echo release=$(uname -r); echo uid=$(id -u)
 echo boot=$(cat /proc/sys/kernel/random/boot_id); echo taint=$(cat /proc/sys/kernel/tainted)
 echo lsm=$(cat /sys/kernel/security/lsm 2>/dev/null)
 set -- $(cat /proc/uptime); echo from=$1
