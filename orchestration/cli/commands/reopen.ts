@@ -30,7 +30,7 @@ export const reopen = new Command("reopen")
     say(`test      ${found.test}`);
     say(`target    ${found.target}, template ${target.template}`);
     say(`outcome   ${found.summary}`);
-    say(`spec      conformance/${found.file}`);
+    say(`spec      conformance/tests/${found.file}`);
     if (found.evidence !== null) say(`evidence  ${found.evidence}`);
     say(`machine   ${kept === null ? `a new one, as the test got it: ${options.fresh === true ? "asked for by --fresh" : whyFresh(found.outcome.kind)}` : `as it was at ${kept.at}, when the test had failed; the test's processes are still in it`}`);
     say("what you write in it is thrown away when you leave");
