@@ -24,7 +24,7 @@ export async function fillDatabase(db: Database, { runs, targets, tests, details
     await sql`set local session_replication_role = replica`.execute(tx); // spares millions of looks at foreign keys
     await sql`
       insert into test_name (name, area)
-      select 'area' || (n % 20) || '/made-up.spec.ts:AREA' || (n % 20) || '-' || lpad((n / ${TESTS_A_REQUIREMENT})::text, 3, '0') || ' behaviour ' || n || ' that a reader of the page has to tell from others', 'area' || (n % 20)
+      select 'area' || (n % 20) || '/made-up.spec.ts:AREA' || chr((65 + n % 20)::int) || '-' || lpad((n / ${TESTS_A_REQUIREMENT})::text, 3, '0') || ' behaviour ' || n || ' that a reader of the page has to tell from others', 'area' || (n % 20)
       from generate_series(1, ${tests}::int) n`.execute(tx);
     await sql`
       insert into run (id, started_at, ended_at, ended, verdict, exit_code, selection, seed, canaries_right, canaries_planned)
@@ -49,7 +49,7 @@ export async function fillDatabase(db: Database, { runs, targets, tests, details
     await sql`
       insert into attempt (run, target, test, attempt, begun_at, runner, duration_ms, limit_ms, errors, unsupported)
       select r.run, r.target, r.test, 1, '2026-01-01', r.outcome, 400, 60000, '[]', '[]' from result r`.execute(tx);
-    await sql`insert into test_requirement (test, requirement) select id, 'AREA' || (id % 20) || '-' || lpad((id / ${TESTS_A_REQUIREMENT})::text, 3, '0') from test_name`.execute(tx);
+    await sql`insert into test_requirement (test, requirement) select id, 'AREA' || chr((65 + id % 20)::int) || '-' || lpad((id / ${TESTS_A_REQUIREMENT})::text, 3, '0') from test_name`.execute(tx);
     await sql`
       insert into requirement (id, area, level, text, catalogue_digest, run)
       select distinct requirement, lower(split_part(requirement, '-', 1)), 'must', 'what ' || requirement || ' says of a bus that conforms', '', (select max(id) from run) from test_requirement`.execute(tx);

@@ -1,4 +1,5 @@
 import { chromium, type Browser } from "@playwright/test";
+import { SuiteError } from "../base/errors.ts";
 import { serveDatabase } from "../api/testing/serve-database.ts";
 import { CHROMIUM } from "../api/browser/chromium.ts";
 import type { Database } from "../store/schema.ts";
@@ -67,7 +68,9 @@ async function load(browser: Browser, url: string, sign: string): Promise<number
         requestAnimationFrame(() => requestAnimationFrame(() => resolve(performance.now())));
       }).observe(document, { subtree: true, childList: true }));`);
     await page.goto(url, { timeout: LIMIT_MS });
-    await page.locator(sign).first().waitFor({ timeout: LIMIT_MS }); // or it would wait without end for a page that was refused
+    const refused = page.locator(".notice.bad").first();
+    await page.locator(sign).or(refused).first().waitFor({ timeout: LIMIT_MS });
+    if (await refused.isVisible()) throw new SuiteError("INTERNAL", `${new URL(url).pathname} shows no page but: ${await refused.innerText()}`);
     return await page.evaluate<number>("globalThis.whole");
   } finally {
     await context.close();
