@@ -58,7 +58,7 @@ describe("PostgreSQL in a container", { skip: await reasonToSkip() }, () => {
   describe("retention", () => retentionContract(openMigrated));
 
   test("a server that dies amid an ingest and comes back has the run whole after the next one", async () => {
-    const run = "20260101-000000-cccccc";
+    const run = "20260101-000000-dead01";
     const dir = join(temporaryFolder(), run);
     await writeMadeUpRun(dir, { run, targets: [TARGET], tests: 2_000 });
     {
