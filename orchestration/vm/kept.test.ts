@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -79,6 +79,13 @@ test("a test has the machine with the fewest processors that are enough for it",
   await describeKept(runDir, more, { hostKey: "ssh-ed25519 AAAA", image: path("root.ext4"), slowdown: 1, qemu: "QEMU" });
   const processors = async (wanted: number): Promise<number> => (await readKeptTarget(runDir, target.id, wanted)).hardware.cpus;
   assert.deepEqual(await Promise.all([1, 2, 3].map(processors)), [1, 2, 2]);
+});
+
+test("an older run, all of whose machines were equal, still tells what they are made of", async (t) => {
+  const { runDir } = await keptRun(t);
+  const dir = keptDir(runDir, target.id);
+  renameSync(join(dir, "cpus-1.json"), join(dir, "target.json"));
+  assert.equal((await readKeptTarget(runDir, target.id, 2)).hardware.cpus, 1);
 });
 
 test("a machine that cannot be kept leaves a reason and no half of it", async (t) => {

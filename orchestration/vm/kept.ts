@@ -96,8 +96,10 @@ export async function readKeptTarget(runDir: string, target: string, cpus = 1): 
   const dir = keptDir(runDir, target);
   const known = (await readdir(dir).catch(() => [])).flatMap((name) => /^cpus-(\d+)\.json$/.exec(name)?.[1] ?? []).map(Number).sort((a, b) => a - b);
   const fitting = known.find((count) => count >= cpus) ?? known.at(-1);
-  if (fitting === undefined) throw new SuiteError("ARTIFACT_GONE", `${dir} tells nothing of its machines: the run was pruned, or its target never came up`);
-  return readJson(targetFile(runDir, target, fitting), targetSchema);
+  // the name without a number is that of older runs, all of whose machines were equal
+  const path = fitting === undefined ? join(dir, "target.json") : targetFile(runDir, target, fitting);
+  if ((await stat(path).catch(() => null)) === null) throw new SuiteError("ARTIFACT_GONE", `${dir} tells nothing of its machines: the run was pruned, or its target never came up`);
+  return readJson(path, targetSchema);
 }
 
 /** The kept machine of a test, or null when there is none. @throws FILE_INVALID */

@@ -140,8 +140,8 @@ static bool exchange(const char *path, int flags, char *bytes, size_t len)
 
 /*
  * A line of user space in the kernel's log, and the taint behind it. Payload:
- * string of at most 200 bytes. Reply: u64 taint. printk() never waits for the
- * console, so this does not either.
+ * string of at most 200 bytes. Reply: u64 taint. It blocks only where printk()
+ * does, and then the kernel hangs: no answer is the right answer.
  */
 static void mark(const struct frame *frame)
 {
