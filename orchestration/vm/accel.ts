@@ -32,6 +32,10 @@ const KVM_DEADLINE_MS = 4_000;
 const TCG_DEADLINE_MS = 60_000;
 /** When the speed could not be measured: a loaded host of the kind this was developed on. */
 const DEFAULT_TCG_SLOWDOWN = 12;
+/** A loop is friendlier to emulation than a kernel: page faults, system calls and new code cost more than its ratio says. */
+const LEAST_TCG_SLOWDOWN = 8;
+const MOST_TCG_SLOWDOWN = 40;
+const PROBES = 3;
 
 const cacheSchema = z.object({
   key: z.string(),
@@ -95,11 +99,23 @@ async function decide(arch: ArchRow, wanted: string, node: string, say: (message
   say("measuring emulation");
   const guest = PROBE_GUESTS[arch.id];
   if (guest === undefined) return { kind: "tcg", why: kvm.why, slowdown: DEFAULT_TCG_SLOWDOWN };
-  const measured = await runProbe(arch, guest, "tcg", TCG_DEADLINE_MS, signal);
-  if (!measured.works) throw new SuiteError("VM_START_FAILED", `neither KVM nor emulation runs a guest: ${kvm.why}; ${measured.why}`);
-  // A loop is friendlier to emulation than a kernel: page faults, system calls and new code cost more than this ratio says.
-  const slowdown = Math.min(40, Math.max(8, Math.round(measured.loopMs / guest.nativeLoopMs)));
-  return { kind: "tcg", why: kvm.why, slowdown };
+  const probe = (): Promise<ProbeResult> => runProbe(arch, guest, "tcg", TCG_DEADLINE_MS, signal);
+  const fastest = await fastestLoop(probe, guest.nativeLoopMs * LEAST_TCG_SLOWDOWN);
+  if (!fastest.works) throw new SuiteError("VM_START_FAILED", `neither KVM nor emulation runs a guest: ${kvm.why}; ${fastest.why}`);
+  return { kind: "tcg", why: kvm.why, slowdown: Math.min(MOST_TCG_SLOWDOWN, Math.max(LEAST_TCG_SLOWDOWN, Math.round(fastest.loopMs / guest.nativeLoopMs))) };
+}
+
+/**
+ * The answer is kept until the host boots again and multiplies every time limit, so what else ran during one probe must
+ * not count: the fastest of PROBES is taken, and no more are made once one is as fast as any answer says.
+ */
+export async function fastestLoop(probe: () => Promise<ProbeResult>, fastEnoughMs: number): Promise<ProbeResult> {
+  let fastest = await probe();
+  for (let made = 1; made < PROBES && fastest.works && fastest.loopMs > fastEnoughMs; made++) {
+    const next = await probe();
+    if (next.works && next.loopMs < fastest.loopMs) fastest = next;
+  }
+  return fastest;
 }
 
 async function tryKvm(arch: ArchRow, node: string, say: (message: string) => void, signal?: AbortSignal): Promise<{ works: boolean; why: string }> {
@@ -112,7 +128,7 @@ async function tryKvm(arch: ArchRow, node: string, say: (message: string) => voi
   return result.works ? { works: true, why: `a tiny guest ran with KVM in ${Math.round(result.totalMs)} ms` } : { works: false, why: `/dev/kvm opens, but ${result.why}` };
 }
 
-type ProbeResult = { readonly works: true; readonly loopMs: number; readonly totalMs: number } | { readonly works: false; readonly why: string };
+export type ProbeResult = { readonly works: true; readonly loopMs: number; readonly totalMs: number } | { readonly works: false; readonly why: string };
 
 /** Boots the tiny guest once; every way to fail is an answer, not an exception. */
 export async function runProbe(arch: ArchRow, guest: ProbeGuest, kind: "kvm" | "tcg", deadlineMs: number, signal?: AbortSignal): Promise<ProbeResult> {
