@@ -5,6 +5,7 @@ import { place } from "../router.ts";
 import { Empty, Page, requirementHref, Show, Table } from "../ui/bits.tsx";
 import { FilterBar, filtersOf, hasText } from "../ui/filters.tsx";
 import { Mark, wordOf } from "../ui/marks.tsx";
+import { useRowsInSteps } from "../ui/rows.ts";
 import { plural } from "../ui/text.ts";
 
 type Entry = RequirementList["requirements"][number];
@@ -29,6 +30,7 @@ function Filtered({ all }: { all: readonly Entry[] }): JSX.Element {
   const state = place.value.query.get("state") ?? "";
   const inArea = all.filter((entry) => area === "" || entry.area === area);
   const shown = inArea.filter((entry) => (state === "" || worst(entry) === state) && hasText(text, `${entry.id} ${entry.text}`));
+  const drawn = useRowsInSteps(shown);
   const choices = [
     { key: "", name: "All", count: inArea.length },
     ...WORST.map((each) => ({ key: each, name: <><Mark state={each} /> {wordOf(each)}</>, count: inArea.filter((entry) => worst(entry) === each).length })),
@@ -38,7 +40,7 @@ function Filtered({ all }: { all: readonly Entry[] }): JSX.Element {
       <FilterBar chips={{ parameter: "state", label: "States", chosen: state, choices }} areas={[...new Set(all.map((entry) => entry.area))]} text={{ placeholder: "Id or text", label: "Filter by id or text" }} />
       {shown.length === 0 ? <Empty title="No requirement fits the filters" /> : (
         <Table caption={plural(shown.length, "requirement")} className="tests" head={["State", "Requirement", "Level", "Targets"].map((name) => <th key={name} scope="col">{name}</th>)}>
-          {shown.map((entry) => (
+          {drawn.map((entry) => (
             <tr key={entry.id}>
               <td class="outcome"><Mark state={worst(entry)} word /></td>
               <td class="text"><a class="row-link" href={requirementHref(entry.id)}><span class="req-id">{entry.id}</span> {entry.text}</a></td>

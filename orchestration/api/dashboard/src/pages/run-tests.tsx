@@ -8,6 +8,7 @@ import { Empty, Show, Table, testHref, TestTitle } from "../ui/bits.tsx";
 import { OUTCOMES } from "../ui/counts.tsx";
 import { FilterBar, filtersOf, hasText } from "../ui/filters.tsx";
 import { Mark, wordOf } from "../ui/marks.tsx";
+import { useRowsInSteps } from "../ui/rows.ts";
 import { duration, plural, visible } from "../ui/text.ts";
 
 const PAGE = 1_000;
@@ -39,6 +40,7 @@ function Filtered({ run, rows, counts }: { run: string; rows: readonly TestRow[]
   const areas = useMemo(() => [...new Set(rows.map((row) => row.area))].sort(), [rows]);
   const inArea = rows.filter((row) => area === "" || row.area === area);
   const shown = inArea.filter((row) => fits(row, show) && hasText(text, row.test));
+  const drawn = useRowsInSteps(shown);
   const choices = [
     { key: "notable", name: "Not good", count: inArea.filter((row) => fits(row, "notable")).length },
     ...OUTCOMES.map(([key]) => ({ key, name: <><Mark state={key} /> {wordOf(key)}</>, count: inArea.filter((row) => row.outcome === key).length })).filter(({ count }) => count > 0),
@@ -55,7 +57,7 @@ function Filtered({ run, rows, counts }: { run: string; rows: readonly TestRow[]
         <Empty title={show === "notable" ? "Every test here is good" : "No test fits the filters"} />
       ) : (
         <Table caption="Tests" className="tests" head={["Outcome", "Test", "Area", "Took"].map((name) => <th key={name} scope="col">{name}</th>)}>
-          {shown.map((row) => (
+          {drawn.map((row) => (
             <tr key={row.test}>
               <td class="outcome">
                 <Mark state={row.outcome} word />
