@@ -228,6 +228,10 @@ test("two peers meet at a barrier in the arena", async () => {
   assert.equal((await peer.run(late)).value(came), 0n);
 });
 
+test("a place of the arena that some processors cannot add to is refused", () => {
+  assert.throws(() => new Program().arena(1), { name: "RangeError", message: /place 1 of the arena is not a multiple of 8/ });
+});
+
 test("a kept buffer outlives its program; traces show each round; orStop ends", async () => {
   const kept = peer.reserve(8);
   const make = new Program();

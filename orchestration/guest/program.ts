@@ -128,8 +128,9 @@ export class Program {
     return buf.at(offset);
   }
 
-  /** Memory that all peers share; meet there. 32 KiB, zero after the client connected. */
+  /** Memory that all peers share; meet there. 32 KiB, zero after the client connected. Its places are words of 8 bytes: some processors add to no other. */
   arena(offset = 0): Addr {
+    if (offset % 8 !== 0) throw new RangeError(`place ${offset} of the arena is not a multiple of 8`);
     return new Buf(ARENA, 32768).at(offset);
   }
 

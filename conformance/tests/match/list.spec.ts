@@ -120,7 +120,7 @@ test("MATCH-021 signals meet matches that come and go at that moment", covers({ 
 
   for (let round = 0; round < ROUNDS; round++) {
     const steps: Record<"sends" | "adds" | "removes", ReturnType<Script["ioctl"]>[]> = { sends: [], adds: [], removes: [] };
-    const [sent, changed] = await together(round, [
+    const [sent, changed] = await together(64 * round, [
       { process: sender.process, build: (script) => script.repeat(TURNS, () => (steps.sends[0] = send.step(script).call)) },
       {
         process: fickle.process,
