@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { test } from "node:test";
 import { exec } from "../base/exec.ts";
 import { ROOT } from "../base/paths.ts";
@@ -124,7 +124,7 @@ test("a module that panics while it is loaded is violated, with what the kernel 
   writeFileSync(join(dir, "Kbuild"), "obj-m := kdbus.o\n");
   writeFileSync(
     join(dir, "kdbus.c"),
-    '#include <linux/module.h>\n#include <linux/kernel.h>\nstatic int __init start(void)\n{\n\tpanic("planted at load");\n\treturn 0;\n}\nmodule_init(start);\nMODULE_LICENSE("GPL");\n',
+    '#include <linux/module.h>\n#include <linux/kernel.h>\nstatic int __init start(void)\n{\n\tWARN(1, "before the panic");\n\tpanic("planted at load");\n\treturn 0;\n}\nmodule_init(start);\nMODULE_LICENSE("GPL");\n',
   );
 
   const ended = await new BuslabProcess(freshHome(t), ["run", "--requirement", "MSG-001", "--module", dir, "--json"]).ended;
@@ -133,6 +133,7 @@ test("a module that panics while it is loaded is violated, with what the kernel 
   const error = verdictOf(ended).targets[0]?.error;
   assert.equal(error?.code, "MODULE_LOAD_FAILED");
   assert.match(`${error.message}${error.details}`, /planted at load/);
+  assert.match(error.details, new RegExp(`WARNING: .* at ${basename(dir)}/kdbus\\.c:5 `), "files have the name that they have in the module's folder");
 });
 
 test("a module broken in one line is red at the requirement it breaks, and at no other of its area", LIMIT, async (t) => {

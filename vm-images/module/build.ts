@@ -36,7 +36,7 @@ export interface GcovNotes {
   readonly guestDir: string;
 }
 
-const RECIPE = 1;
+const RECIPE = 2;
 /** Make variables of a build kind, before those that the caller names. */
 const BUILD_VARIABLES: Readonly<Record<Target["build"], Readonly<Record<string, string>>>> = { plain: {}, debug: {}, cov: { GCOV_PROFILE: "y" } };
 const FORGOTTEN_MS = 24 * 60 * 60 * 1000;
@@ -123,8 +123,8 @@ async function compile(job: Job, out: string, step: Step): Promise<Build> {
 }
 
 async function make(job: Job, work: string, module: string, step: Step): Promise<void> {
-  // Names in messages and debug information are those of the repository, wherever the copy lies.
-  const maps = [`${module}/=${job.label}/`, `${work}/=fixtures/`].flatMap((map) => [`-fmacro-prefix-map=${map}`, `-fdebug-prefix-map=${map}`, ...(job.variables["GCOV_PROFILE"] === "y" ? [`-fprofile-prefix-map=${map}`] : [])]);
+  // Names in messages and debug information are those of the repository, wherever the copy lies. Of maps that fit, gcc takes the last.
+  const maps = [`${work}/=fixtures/`, `${module}/=${job.label}/`].flatMap((map) => [`-fmacro-prefix-map=${map}`, `-fdebug-prefix-map=${map}`, ...(job.variables["GCOV_PROFILE"] === "y" ? [`-fprofile-prefix-map=${map}`] : [])]);
   const variables = Object.entries(job.variables).map(([name, value]) => `${name}=${value}`);
   let done = 0;
   const result = await exec(
