@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { expect, test as base, type Page } from "@playwright/test";
+import { REQUIREMENTS } from "../../../conformance/catalogue/index.ts";
 import { serveMadeUp, type MadeUpCentre } from "./serve-made-up.ts";
 
 const test = base.extend<{ clean: Page }, { centre: MadeUpCentre }>({
@@ -75,6 +76,18 @@ test("from the matrix down to the evidence of a test, without a mouse", async ({
   await expect(page.getByRole("dialog")).toBeVisible();
   await page.keyboard.press("Escape");
   await expect(page.getByRole("dialog")).toHaveCount(0);
+});
+
+test("a table drawn in steps ends with every row, also after a filter", async ({ clean: page, centre }) => {
+  await page.goto(`${centre.url}/requirements`);
+  const rows = page.locator("table.tests tbody tr");
+  await expect(rows).toHaveCount(REQUIREMENTS.length);
+  await page.keyboard.press("k");
+  await expect(rows.last().locator("a.row-link")).toBeFocused();
+  await page.getByRole("searchbox").fill("MSG-0");
+  await expect(rows.first()).toContainText("MSG-001");
+  await page.getByRole("searchbox").fill("");
+  await expect(rows).toHaveCount(REQUIREMENTS.length);
 });
 
 test("figures are drawn over time, and one outside of its noise is told in words", async ({ clean: page, centre }) => {
