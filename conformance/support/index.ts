@@ -34,4 +34,5 @@ export { History } from "./ordering/history.ts";
 export { expectReads, type Queued, type QueueRead } from "./ordering/reads.ts";
 export { unsupported } from "./unsupported.ts";
 export { all, ioctls, SAMPLE_ITEMS, validCommands, type Outcome, type ValidCommand } from "./valid-commands.ts";
+export { NARROW_ISAS } from "./narrow-isa.ts";
 export { NarrowProgram } from "./narrow-program.ts";

@@ -1,13 +1,14 @@
-import { abi, covers, decodeMessage, decodeStruct, encodeCommand, encodeMessage, expect, item, NarrowProgram, payloadText, test, unsupported } from "../../support/index.ts";
+import { abi, covers, decodeMessage, decodeStruct, encodeCommand, encodeMessage, expect, item, NARROW_ISAS, NarrowProgram, payloadText, test, unsupported } from "../../support/index.ts";
 
-/** System call numbers of i386. */
+/** System call numbers, alike on i386 and arm. */
 const NR = { write: 4, open: 5, ioctl: 54, mmap2: 192 } as const;
 const O = { RDWR: 2, CREAT: 0o100 } as const;
 const POOL = 65536;
 
 test("ABI-005 a 32-bit process uses every command with the same numbers and layouts", covers("ABI-005"), async ({ domain, agent }) => {
-  if (agent.arch !== "x86_64" && agent.arch !== "i386") unsupported("a 32-bit program for this architecture");
-  const p = new NarrowProgram();
+  const isa = NARROW_ISAS[agent.arch];
+  if (isa === undefined) return unsupported("a 32-bit program for this architecture");
+  const p = new NarrowProgram(isa);
   const done: Record<string, number> = {};
   const open = (path: string): number => p.call(NR.open, p.data(path), O.RDWR, 0);
   const ioctl = (fd: number, name: abi.CommandName, at: number): void => {
@@ -49,7 +50,7 @@ test("ABI-005 a 32-bit process uses every command with the same numbers and layo
   ioctl(fd, "NAME_RELEASE", put(encodeCommand("NAME_RELEASE", {}, [item.name("narrow.name")])));
   ioctl(fd, "BYEBYE", put(encodeCommand("BYEBYE", {})));
   const ran = await p.run(agent);
-  if (ran === undefined) return unsupported("32-bit programs in the kernel (CONFIG_IA32_EMULATION)");
+  if (ran === undefined) return unsupported("32-bit programs in the kernel (CONFIG_IA32_EMULATION, CONFIG_COMPAT)");
 
   const returned = Object.fromEntries(Object.entries(done).map(([name, call]) => [name, ran.results[call]]));
   expect(returned, "what each ioctl returned").toEqual(Object.fromEntries(abi.COMMAND_NAMES.map((name) => [name, 0])));
