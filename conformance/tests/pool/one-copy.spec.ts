@@ -97,6 +97,9 @@ test("POOL-025 SEND writes into the frames of the pool and leaves those of the s
   expect(await frames(page, 4)).toEqual(before);
 });
 
+/** Loops that copy read ahead of what they write, on arm64 by 64 bytes: so much of a page may still be in registers when the next one is asked for. */
+const READ_AHEAD = 256;
+
 const UFFD = { API: 0xc018aa3f, REGISTER: 0xc020aa00, COPY: 0xc028aa03 } as const;
 
 test("POOL-022 pages of the payload are in the pool while later ones are still missing", covers("POOL-022"), async ({ bus, root }) => {
@@ -130,6 +133,6 @@ test("POOL-022 pages of the payload are in the pool while later ones are still m
 
   expect(payloadBytes(await receiver.recv())).toEqual(Uint8Array.from(content.flatMap((bytes) => [...bytes])));
   // whoever gathers the payload first, or pins it, copies no less and no more often: then this proves nothing
-  const early = views.map((view, page) => page === 0 || Buffer.from(handled.bytes(view)).indexOf(content[page - 1] as Uint8Array) >= 0);
+  const early = views.map((view, page) => page === 0 || Buffer.from(handled.bytes(view)).indexOf((content[page - 1] as Uint8Array).subarray(0, -READ_AHEAD)) >= 0);
   if (early.includes(false)) unsupported("a kernel that copies page by page");
 });
