@@ -1,11 +1,13 @@
 import { constants } from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
 import { race } from "../base/deadline.ts";
+import { asSuiteError } from "../base/errors.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import type { Channel } from "./channel.ts";
 import { errnoName } from "./errno.ts";
 import { FRAME } from "./frame.ts";
 import { Program, type Buf as Buffer_, type Value } from "./program.ts";
-import { ProgramFailure, ProgramResult, type ProgramStatus } from "./program-result.ts";
+import { ProgramFailure, ProgramResult, ProgramStuck, type ProgramStatus } from "./program-result.ts";
 import { encodeSpawnOptions, type SpawnOptions } from "./spawn-options.ts";
 import { Buf, KEPT } from "./steps.ts";
 import type { SyscallArch, SyscallName } from "./syscalls.ts";
@@ -53,6 +55,9 @@ export interface Started {
   blocked(options?: { readonly timeoutMs?: number }): Promise<ThreadState>;
 }
 
+/** Many times what a signal needs to end a system call that lets itself be interrupted. */
+const SECOND_LOOK_MS = 1_000;
+
 /** What peers need of the client. */
 export interface PeerHost {
   readonly channel: Channel;
@@ -96,7 +101,7 @@ export class Peer {
     return this.nextKept;
   }
 
-  /** @throws ProgramFailure when the program did not come to its end, AgentRefusal (ESRCH) when the peer died of it */
+  /** @throws ProgramFailure when the program did not come to its end, ProgramStuck when the kernel does not let it go, AgentRefusal (ESRCH) when the peer died of it */
   run(program: Program, options: RunOptions = {}): Promise<ProgramResult> {
     return this.runOn(0, program, options, false);
   }
@@ -210,10 +215,24 @@ export class Peer {
     const code = program.encode({ arch: this.arch, endThread, limitMs, maxResultBytes: options.maxResultBytes ?? 0 });
     const payload = new ByteWriter().u32(this.id).u32(thread).raw(code).done();
     const what = `program on ${thread === 0 ? "" : `thread ${thread} of `}peer ${this.id}`;
-    const result = new ProgramResult(program, await this.host.channel.request(FRAME.RUN, payload, what, limitMs + this.host.graceMs));
+    const answer = await this.host.channel.request(FRAME.RUN, payload, what, limitMs + this.host.graceMs).catch(async (error: unknown) => {
+      const held = asSuiteError(error).code === "GUEST_TIMEOUT" ? await this.heldIn(thread) : undefined;
+      throw held === undefined ? error : new ProgramStuck(program, limitMs, held);
+    });
+    const result = new ProgramResult(program, answer);
     const fine = result.status === "done" || result.status === "ended" || options.accept?.includes(result.status) === true;
     if (!fine) throw new ProgramFailure(result);
     return result;
+  }
+
+  /** Where the kernel holds the thread: asleep at the same place, twice. @returns undefined when it moves, or when nobody can tell */
+  private async heldIn(thread: number): Promise<ThreadState | undefined> {
+    const look = async (): Promise<ThreadState | undefined> => (await this.state().catch(() => [])).find((one) => one.thread === thread);
+    const first = await look();
+    await delay(SECOND_LOOK_MS);
+    const second = await look();
+    const still = first !== undefined && second?.running === true && /[SD]/.test(first.state) && /[SD]/.test(second.state) && second.step === first.step && second.stepsDone === first.stepsDone;
+    return still ? second : undefined;
   }
 
   private request(type: number, payload: Uint8Array, what: string): Promise<Uint8Array> {

@@ -149,3 +149,14 @@ export class ProgramFailure extends Error {
     this.result = result;
   }
 }
+
+/**
+ * A program that outlived its limit although a signal comes every 20 ms: the kernel does not let its thread go. News about the
+ * kernel as well, since the agent beside it answers.
+ */
+export class ProgramStuck extends Error {
+  constructor(program: Program, limitMs: number, { state, step, syscall, wchan }: { readonly state: string; readonly step: number; readonly syscall: string; readonly wchan: string }) {
+    super(`the program did not end within ${limitMs} ms, and no signal gets its thread out of the kernel: it waits (${state}) in ${wchan === "" || wchan === "0" ? "the kernel" : wchan}, system call ${syscall.split(" ")[0] ?? "?"}, at step ${step} (${program.describe(step)})`);
+    this.name = "ProgramStuck";
+  }
+}

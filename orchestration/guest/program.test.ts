@@ -228,6 +228,14 @@ test("two peers meet at a barrier in the arena", async () => {
   assert.equal((await peer.run(late)).value(came), 0n);
 });
 
+test("a program that no signal ends is the kernel's, while the agent beside it answers", async () => {
+  await using deaf = await client.spawnPeer();
+  const program = new Program();
+  program.syscall("rt_sigprocmask", [0, program.constant(new Uint8Array(8).fill(0xff)), 0, 8]);
+  program.syscall("pause", []);
+  await assert.rejects(deaf.run(program, { timeoutMs: 50 }), { name: "ProgramStuck", message: /did not end within 50 ms, and no signal .* waits \(S\) in .* at step 1 \(syscall pause\)/ });
+});
+
 test("a place of the arena that some processors cannot add to is refused", () => {
   assert.throws(() => new Program().arena(1), { name: "RangeError", message: /place 1 of the arena is not a multiple of 8/ });
 });
