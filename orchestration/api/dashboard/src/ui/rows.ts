@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 
 /** As many as fill a tall screen: what the first picture of a table has. */
-const FIRST = 80;
+const FIRST = 40;
 const STEP = 240;
 
 /** The rows of a long table that may be drawn by now: the first at once, the others in steps behind the first picture, with time for keys in between. */
