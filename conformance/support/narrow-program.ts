@@ -38,7 +38,9 @@ export class NarrowProgram {
   /** @returns the call's number, for `{ result }` */
   call(number: number, ...args: readonly NarrowArg[]): number {
     args.forEach((arg, index) => {
-      this.move(this.isa.arguments[index] ?? this.isa.answer, arg);
+      const register = this.isa.arguments[index];
+      if (register === undefined) throw new RangeError(`a system call has at most ${this.isa.arguments.length} arguments`);
+      this.move(register, arg);
     });
     this.move(this.isa.number, number);
     this.code.push(...this.isa.trap, ...this.isa.store(this.isa.answer, RESULTS + 4 * this.calls));

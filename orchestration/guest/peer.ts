@@ -202,7 +202,7 @@ export class Peer {
     void result.then(() => (over = true), () => (over = true)); // prettier-ignore
     const look = async (): Promise<ThreadState> => {
       for (;;) {
-        const state = (await this.state()).find((one) => one.thread === thread);
+        const state = await this.stateOf(thread);
         if (state?.running === true && /[SD]/.test(state.state) && state.syscall.startsWith("running") === false) return state;
         if (over) throw new RangeError(`thread ${thread} of peer ${this.id} ended its program and did not block`);
       }
@@ -227,12 +227,15 @@ export class Peer {
 
   /** Where the kernel holds the thread: asleep at the same place, twice. @returns undefined when it moves, or when nobody can tell */
   private async heldIn(thread: number): Promise<ThreadState | undefined> {
-    const look = async (): Promise<ThreadState | undefined> => (await this.state().catch(() => [])).find((one) => one.thread === thread);
-    const first = await look();
+    const first = await this.stateOf(thread).catch(() => undefined);
     await delay(SECOND_LOOK_MS);
-    const second = await look();
+    const second = await this.stateOf(thread).catch(() => undefined);
     const still = first !== undefined && second?.running === true && /[SD]/.test(first.state) && /[SD]/.test(second.state) && second.step === first.step && second.stepsDone === first.stepsDone;
     return still ? second : undefined;
+  }
+
+  private async stateOf(thread: number): Promise<ThreadState | undefined> {
+    return (await this.state()).find((one) => one.thread === thread);
   }
 
   private request(type: number, payload: Uint8Array, what: string): Promise<Uint8Array> {
