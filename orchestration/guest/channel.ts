@@ -17,6 +17,20 @@ export class AgentRefusal extends SuiteError {
   }
 }
 
+/** AGENT_HELD of the agent: no number of the kernel's. */
+const HELD = 0x20000;
+
+/**
+ * A process that the kernel does not let die although it was killed. News about the kernel, since the agent beside it answers:
+ * a test that meets it fails.
+ */
+export class HeldInKernel extends Error {
+  constructor(what: string, where: string) {
+    super(`${what}: ${where}`);
+    this.name = "HeldInKernel";
+  }
+}
+
 interface Waiting {
   readonly what: string;
   readonly sentMs: number;
@@ -80,7 +94,7 @@ export class Channel {
     return channel;
   }
 
-  /** @throws GUEST_TIMEOUT, GUEST_LOST, GUEST_PROTOCOL, or AgentRefusal with the errno */
+  /** @throws GUEST_TIMEOUT, GUEST_LOST, GUEST_PROTOCOL, AgentRefusal with the errno, or HeldInKernel */
   request(type: number, payload: Uint8Array, what: string, timeoutMs: number): Promise<Uint8Array> {
     if (this.end !== undefined) return Promise.reject(this.after(what, this.end));
     const request = this.nextRequest++;
@@ -155,7 +169,8 @@ export class Channel {
       return;
     }
     const reader = new ByteReader(frame.payload);
-    const refusal = new AgentRefusal(waiting.what, reader.s32(), reader.text());
+    const errno = reader.s32();
+    const refusal = errno === HELD ? new HeldInKernel(waiting.what, reader.text()) : new AgentRefusal(waiting.what, errno, reader.text());
     this.note(`<< ${frame.request} ${refusal.message} (${tookMs} ms)`);
     waiting.reject(refusal);
   }

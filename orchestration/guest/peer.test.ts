@@ -236,3 +236,15 @@ function isCgroup2(): boolean {
     return false;
   }
 }
+
+test("a peer that outlives SIGKILL is told with the place where the kernel holds it", { skip: needsRoot }, async () => {
+  await using short = await agent.connect({ requestTimeoutMs: 1_000 }); // takes the agent over: keep this the last test
+  const init = await short.spawnPeer({ namespaces: ["pid"] });
+  // the first process of a pid namespace ends after all others are reaped, and a stopped parent outside reaps none
+  const held = await short.exec(["sh", "-c", `nsenter --target ${init.pid} --pid sleep 1000 >/dev/null 2>&1 & until pgrep -P $!; do sleep 0.01; done >/dev/null; kill -STOP $!; echo $!`]);
+  const parent = Number(held.stdout);
+  assert.ok(parent > 1, held.stderr);
+  await assert.rejects(init.close(), { name: "HeldInKernel", message: /outlives SIGKILL \([SD]\) in zap_pid_ns_processes, system call/ });
+  await short.exec(["kill", "-KILL", String(parent)]);
+  await init.exited;
+});

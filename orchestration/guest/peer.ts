@@ -3,11 +3,11 @@ import { setTimeout as delay } from "node:timers/promises";
 import { race } from "../base/deadline.ts";
 import { asSuiteError } from "../base/errors.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
-import type { Channel } from "./channel.ts";
+import { HeldInKernel, type Channel } from "./channel.ts";
 import { errnoName } from "./errno.ts";
 import { FRAME } from "./frame.ts";
 import { Program, type Buf as Buffer_, type Value } from "./program.ts";
-import { ProgramFailure, ProgramResult, ProgramStuck, type ProgramStatus } from "./program-result.ts";
+import { placeOf, ProgramFailure, ProgramResult, ProgramStuck, type ProgramStatus } from "./program-result.ts";
 import { encodeSpawnOptions, type SpawnOptions } from "./spawn-options.ts";
 import { Buf, KEPT } from "./steps.ts";
 import type { SyscallArch, SyscallName } from "./syscalls.ts";
@@ -166,13 +166,17 @@ export class Peer {
     return threads;
   }
 
-  /** Kills the peer and waits until it is gone. */
+  /** Kills the peer and waits until it is gone. @throws HeldInKernel when the kernel does not let it die */
   async close(): Promise<void> {
     if (!this.alive) return;
     await this.kill("SIGKILL").catch((error: unknown) => {
       if (this.alive) throw error;
     });
-    await race(this.exited, { deadlineMs: this.host.timeoutMs, code: "GUEST_TIMEOUT", what: `the end of peer ${this.id}` });
+    const what = `the end of peer ${this.id}`;
+    await race(this.exited, { deadlineMs: this.host.timeoutMs, code: "GUEST_TIMEOUT", what }).catch(async (error: unknown) => {
+      const held = await this.unmoved(() => true);
+      throw held === undefined ? error : new HeldInKernel(what, `its thread ${held.outerTid} outlives SIGKILL (${held.state}) in ${placeOf(held)}`);
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -226,11 +230,16 @@ export class Peer {
   }
 
   /** Where the kernel holds the thread: asleep at the same place, twice. @returns undefined when it moves, or when nobody can tell */
-  private async heldIn(thread: number): Promise<ThreadState | undefined> {
-    const first = await this.stateOf(thread).catch(() => undefined);
+  private heldIn(thread: number): Promise<ThreadState | undefined> {
+    return this.unmoved((one) => one.thread === thread && one.running);
+  }
+
+  private async unmoved(which: (one: ThreadState) => boolean): Promise<ThreadState | undefined> {
+    const look = async (): Promise<ThreadState | undefined> => (await this.state().catch(() => [])).find((one) => which(one) && /[SD]/.test(one.state));
+    const first = await look();
     await delay(SECOND_LOOK_MS);
-    const second = await this.stateOf(thread).catch(() => undefined);
-    const still = first !== undefined && second?.running === true && /[SD]/.test(first.state) && /[SD]/.test(second.state) && second.step === first.step && second.stepsDone === first.stepsDone;
+    const second = await look();
+    const still = first !== undefined && second?.tid === first.tid && second.step === first.step && second.stepsDone === first.stepsDone && second.wchan === first.wchan;
     return still ? second : undefined;
   }
 

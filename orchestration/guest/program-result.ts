@@ -155,8 +155,20 @@ export class ProgramFailure extends Error {
  * kernel as well, since the agent beside it answers.
  */
 export class ProgramStuck extends Error {
-  constructor(program: Program, limitMs: number, { state, step, syscall, wchan }: { readonly state: string; readonly step: number; readonly syscall: string; readonly wchan: string }) {
-    super(`the program did not end within ${limitMs} ms, and no signal gets its thread out of the kernel: it waits (${state}) in ${wchan === "" || wchan === "0" ? "the kernel" : wchan}, system call ${syscall.split(" ")[0] ?? "?"}, at step ${step} (${program.describe(step)})`);
+  constructor(program: Program, limitMs: number, held: Held) {
+    super(`the program did not end within ${limitMs} ms, and no signal gets its thread out of the kernel: it waits (${held.state}) in ${placeOf(held)}, at step ${held.step} (${program.describe(held.step)})`);
     this.name = "ProgramStuck";
   }
+}
+
+interface Held {
+  readonly state: string;
+  readonly step: number;
+  readonly syscall: string;
+  readonly wchan: string;
+}
+
+/** Function of the kernel and number of the system call, as far as the kernel tells. */
+export function placeOf({ syscall, wchan }: Pick<Held, "syscall" | "wchan">): string {
+  return `${wchan === "" || wchan === "0" ? "the kernel" : wchan}, system call ${syscall.split(" ")[0] ?? "?"}`;
 }

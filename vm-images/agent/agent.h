@@ -91,6 +91,21 @@ void reply_error(uint32_t for_session, uint32_t request, int err, const char *fo
 /* ops_host.c: requests answered by the supervisor itself; false = not one of them */
 bool host_request(const struct frame *frame);
 
+/* Errno of REP_ERROR for a process that outlives SIGKILL: no number of the kernel's. */
+#define AGENT_HELD	0x20000
+/* Between two looks at a killed process. */
+#define HELD_MS		2000u
+
+/* held.c: where a thread of a killed process sleeps, and how often it has slept so far */
+struct hold {
+	pid_t tid;
+	unsigned long sleeps;
+	char place[64];
+};
+
+/* True with the sentence in @why when the same thread was found at the same place by the former look, kept in @hold. */
+bool held(pid_t pid, struct hold *hold, struct buf *why);
+
 /* worker.c: requests that may block */
 bool worker_request(const struct frame *frame);
 void worker_reaped(pid_t pid, int status);

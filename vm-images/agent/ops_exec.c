@@ -124,6 +124,21 @@ static bool pump(int in, const uint8_t *text, size_t len, struct stream *out, st
 	return true;
 }
 
+/* Ends the process and its group. AGENT_HELD when the kernel does not let it die. */
+static int end_killed(pid_t pid, int *status, struct buf *why)
+{
+	struct hold hold = { 0 };
+
+	kill(-pid, SIGKILL);
+	for (unsigned int ms = 0; waitpid(pid, status, WNOHANG) == 0; ms++) {
+		if (ms % HELD_MS == 0 && held(pid, &hold, why))
+			return -AGENT_HELD;
+		usleep(1000);
+	}
+	kill(-pid, SIGKILL); /* what it left in the background */
+	return 0;
+}
+
 int op_exec(struct reader *in, struct buf *reply, struct buf *why)
 {
 	uint32_t limit_ms = read_u32(in), most = read_u32(in);
@@ -156,17 +171,17 @@ int op_exec(struct reader *in, struct buf *reply, struct buf *why)
 	out.fd = o[0];
 	err.fd = e[0];
 	killed = !pump(i[1], text, stdin_len, &out, &err, most, deadline_ns);
-	while (waitpid(pid, &status, WNOHANG) == 0) {
-		if (killed || !left_ms(deadline_ns)) {
-			killed = 1;
-			kill(-pid, SIGKILL);
-			waitpid(pid, &status, 0);
-			break;
-		}
-		usleep(1000);
+	while (!killed && waitpid(pid, &status, WNOHANG) == 0) {
+		killed = !left_ms(deadline_ns);
+		if (!killed)
+			usleep(1000);
 	}
-	if (killed)
-		kill(-pid, SIGKILL); /* what it left in the background */
+	if (killed) {
+		int result = end_killed(pid, &status, why);
+
+		if (result < 0)
+			return result;
+	}
 	buf_u32(reply, (uint32_t)status);
 	buf_u32(reply, killed);
 	buf_u32(reply, (uint32_t)out.kept.len);

@@ -18,8 +18,8 @@
  * A request that may block is done by a child that writes u32 errno and the
  * payload of the reply (or the reason) into a pipe and exits. The first field
  * of each such request is u32 milliseconds it may take; then the child is
- * killed and the request answered with ETIMEDOUT, whether or not the kernel
- * lets the child die.
+ * killed and the request answered with ETIMEDOUT. A child that the kernel does
+ * not let die is answered for with AGENT_HELD and the place where it sleeps.
  */
 struct worker {
 	struct source source;
@@ -29,6 +29,8 @@ struct worker {
 	uint32_t request;
 	uint16_t type;
 	uint64_t deadline_ns;
+	bool killed;
+	struct hold hold;
 	struct buf reply;
 };
 
@@ -52,7 +54,10 @@ static void finish(struct worker *worker)
 	struct reader r = reader_of(worker->reply.data, worker->reply.len);
 	uint32_t err = read_u32(&r);
 
-	if (r.bad) {
+	if (r.bad && worker->killed) {
+		reply_error(worker->for_session, worker->request, ETIMEDOUT,
+			    "request type %u took longer than it may", worker->type);
+	} else if (r.bad) {
 		reply_error(worker->for_session, worker->request, EPIPE,
 			    "the worker of request type %u ended without an answer", worker->type);
 	} else if (err) {
@@ -193,20 +198,39 @@ int worker_timeout_ms(void)
 	return first <= now ? 0 : (int)((first - now) / 1000000) + 1;
 }
 
+/* The first deadline kills, the next ones look whether it helped. */
+static void expire(struct worker *worker, uint64_t now)
+{
+	struct buf why = { 0 };
+
+	if (!worker->pid) {
+		reply_error(worker->for_session, worker->request, ETIMEDOUT,
+			    "request type %u took longer than it may", worker->type);
+		worker_end(worker);
+		return;
+	}
+	if (!worker->killed) {
+		worker->killed = true;
+		kill(-worker->pid, SIGKILL);
+		kill(worker->pid, SIGKILL);
+	}
+	if (!held(worker->pid, &worker->hold, &why)) {
+		worker->deadline_ns = now + HELD_MS * 1000000ull;
+		return;
+	}
+	reply_error(worker->for_session, worker->request, AGENT_HELD, "%.*s", (int)why.len,
+		    (const char *)why.data);
+	buf_free(&why);
+	worker_end(worker);
+}
+
 void worker_expire(void)
 {
 	uint64_t now = workers ? now_ns() : 0;
 
 	for (struct worker *w = workers, *next; w; w = next) {
 		next = w->next;
-		if (w->deadline_ns > now)
-			continue;
-		if (w->pid) {
-			kill(-w->pid, SIGKILL);
-			kill(w->pid, SIGKILL);
-		}
-		reply_error(w->for_session, w->request, ETIMEDOUT,
-			    "request type %u took longer than it may", w->type);
-		worker_end(w);
+		if (w->deadline_ns <= now)
+			expire(w, now);
 	}
 }
