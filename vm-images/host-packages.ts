@@ -7,7 +7,7 @@ import { type ArchRow, ARCHES, isNative } from "../orchestration/target/arches.t
 
 /**
  * `build`: kernel, module, agent; `image`: the guest's root file system; `vm`: machines; `store`: a database server and the
- * readers that tests of exports need; `browser`: tests of the dashboard; `bench`: the program that compares transports.
+ * independent readers that tests of exports and archives need; `browser`: tests of the dashboard; `bench`: the program that compares transports.
  */
 export type Feature = "build" | "image" | "vm" | "store" | "browser" | "bench";
 
@@ -50,6 +50,7 @@ const PACKAGES: Readonly<Record<Feature, readonly HostPackage[]>> = {
     { name: "util-linux", proof: "setpriv" },
     { name: "openssl", proof: "openssl" },
     { name: "python3", proof: "python3" },
+    { name: "cpio", proof: "cpio" },
   ],
   bench: [{ name: "libsystemd-dev", proof: "/usr/include/systemd/sd-bus.h" }],
 };

@@ -30,6 +30,8 @@ export function kernelLine(target: Target, extra: readonly string[] = []): strin
     // a hung kernel answers no agent: break on the serial line and an NMI are what is left to ask it with
     "sysrq_always_enabled",
     "unknown_nmi_panic",
+    // accounting of pressure runs at each switch of each task and is asked by nobody
+    "psi=0",
     "systemd.show_status=false",
     "net.ifnames=0",
     ...LSM_LINE[target.lsm],
