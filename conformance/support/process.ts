@@ -35,6 +35,7 @@ export const SEALS = { SEAL: 1, SHRINK: 2, GROW: 4, WRITE: 8, ALL: 15 } as const
 
 const O = { RDONLY: 0, WRONLY: 1, RDWR: 2, CLOEXEC: 0o2000000 } as const;
 const AT_FDCWD = -100;
+const SIGKILL = 9;
 const F_ADD_SEALS = 1033;
 const MFD = { CLOEXEC: 1, ALLOW_SEALING: 2 } as const;
 
@@ -249,9 +250,9 @@ export class Process {
   }
 
   /** Kills the process and waits until it is gone. */
-  async kill(signal = 9): Promise<void> {
+  async kill(signal = SIGKILL): Promise<void> {
     await this.peer.kill(signal);
-    await this.peer.exited;
+    await (signal === SIGKILL ? this.peer.gone() : this.peer.exited);
     this.note(`killed with signal ${signal}`, "");
   }
 

@@ -172,11 +172,18 @@ export class Peer {
     await this.kill("SIGKILL").catch((error: unknown) => {
       if (this.alive) throw error;
     });
-    const what = `the end of peer ${this.id}`;
-    await race(this.exited, { deadlineMs: this.host.timeoutMs, code: "GUEST_TIMEOUT", what }).catch(async (error: unknown) => {
+    await this.gone();
+  }
+
+  /** Waits for the end of a peer that was killed. @throws HeldInKernel when the kernel does not let it die, GUEST_LOST */
+  async gone(): Promise<PeerExit> {
+    for (;;) {
+      const lost = this.host.channel.lost.then((why) => Promise.reject(why));
+      const exit = await Promise.race([this.exited, lost, delay(this.host.timeoutMs, undefined, { ref: false })]);
+      if (exit !== undefined) return exit;
       const held = await this.unmoved(() => true);
-      throw held === undefined ? error : new HeldInKernel(what, `its thread ${held.outerTid} outlives SIGKILL (${held.state}) in ${placeOf(held)}`);
-    });
+      if (held !== undefined) throw new HeldInKernel(`the end of peer ${this.id}`, `its thread ${held.outerTid} outlives SIGKILL (${held.state}) in ${placeOf(held)}`);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
