@@ -27,6 +27,7 @@ export const KINDS = [
   "quota miscount",
   "bounce copy",
   "lock across a fault",
+  "endless wait",
   "wrong flag",
   "wrong value",
   "wrong target",
