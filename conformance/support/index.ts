@@ -33,6 +33,7 @@ export { expectOrdered } from "./ordering/check.ts";
 export { History } from "./ordering/history.ts";
 export { expectReads, type Queued, type QueueRead } from "./ordering/reads.ts";
 export { unsupported } from "./unsupported.ts";
+export { RUSAGE_BYTES, RUSAGE_THREAD, usageCount, usagePlace } from "./usage.ts";
 export { all, ioctls, SAMPLE_ITEMS, validCommands, type Outcome, type ValidCommand } from "./valid-commands.ts";
 export { NARROW_ISAS } from "./narrow-isa.ts";
 export { NarrowProgram } from "./narrow-program.ts";

@@ -4,6 +4,7 @@ import type { AgentClient } from "./agent-client.ts";
 import type { Peer } from "./peer.ts";
 import { Program } from "./program.ts";
 import { ProgramFailure } from "./program-result.ts";
+import { placeArguments, type SyscallArch } from "./syscalls.ts";
 import { TestAgent } from "./test-agent.ts";
 
 const SIGUSR1 = 10;
@@ -293,4 +294,13 @@ test("a loop in the guest does far more than a thousand calls a second", async (
   const result = await peer.run(program);
   const perSecond = 20_000 / (Number(result.tookNs) / 1e9);
   assert.ok(perSecond > 50_000, `${perSecond} calls a second on this host`);
+});
+
+test("an offset of 64 bits takes the places that the architecture has for it", () => {
+  const args = ["fd", "memory", "length", "offset", "-", "-"];
+  const placed = (arch: SyscallArch): readonly string[] => placeArguments("pwrite64", arch, args, (of) => `upper ${of}`);
+  assert.deepEqual(placed("x86_64"), args);
+  assert.deepEqual(placed("i386"), ["fd", "memory", "length", "offset", "upper offset", "upper offset"]);
+  assert.deepEqual(placed("arm").slice(4), ["offset", "upper offset"]);
+  assert.deepEqual(placeArguments("write", "arm", args, (of) => `upper ${of}`), args);
 });

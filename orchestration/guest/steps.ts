@@ -1,5 +1,5 @@
 import { ByteWriter } from "./bytes.ts";
-import { syscallNumber, type SyscallArch, type SyscallName } from "./syscalls.ts";
+import { placeArguments, syscallNumber, type SyscallArch, type SyscallName } from "./syscalls.ts";
 
 /** Operations of a step; vm-images/agent/program.h has the same numbers. */
 export const OP = {
@@ -97,7 +97,7 @@ export interface Step {
   readonly operands: Operand[];
   /** For messages. */
   readonly what: string;
-  /** Filled into the first operand when the architecture is known. */
+  /** Its number becomes the first operand when the architecture is known, and its arguments get their places. */
   readonly syscall?: SyscallName;
 }
 
@@ -129,15 +129,23 @@ export interface EncodeOptions {
   readonly maxResultBytes?: number;
 }
 
+/** Number, six arguments and where the results go, as the architecture wants them. */
+function callOf(name: SyscallName, operands: readonly Operand[], arch: SyscallArch): readonly Operand[] {
+  const [, ...rest] = operands;
+  return [operand(syscallNumber(name, arch)), ...placeArguments(name, arch, rest.slice(0, 6), upperHalf), ...rest.slice(6)];
+}
+
+/** Of a constant; what a register holds is below 2^32 where this is asked. */
+function upperHalf({ kind, value }: Operand): Operand {
+  return operand(kind === KIND.IMM ? value >> 32n : 0);
+}
+
 /** The layout stands above the parser in vm-images/agent/program.c. */
 export function encodeProgram(image: ProgramImage, options: EncodeOptions): Uint8Array {
   const steps = new ByteWriter();
   for (const step of image.steps) {
     steps.u16(step.op).u16(step.operands.length | (step.flags << 8)).u32(0);
-    step.operands.forEach((o, i) => {
-      const number = i === 0 && step.syscall !== undefined ? syscallNumber(step.syscall, options.arch) : o.value;
-      steps.u16(o.kind).u16(o.index).u32(0).u64(number);
-    });
+    for (const o of step.syscall === undefined ? step.operands : callOf(step.syscall, step.operands, options.arch)) steps.u16(o.kind).u16(o.index).u32(0).u64(o.value);
   }
   return new ByteWriter()
     .u32(PROGRAM_MAGIC)

@@ -17,10 +17,27 @@ export function syscallNumber(name: SyscallName, arch: SyscallArch): number {
   return number;
 }
 
+/** Arguments of 64 bits, by position: where words are narrow they take two places, on arm beginning at an even one. */
+const WIDE_ARGUMENT: Partial<Record<SyscallName, number>> = { pread64: 3, pwrite64: 3 };
+
+/**
+ * The arguments of a call in the places its architecture has for them.
+ * @param args six of them, the last ones unused
+ * @param upper makes the upper half of an argument
+ */
+export function placeArguments<T>(name: SyscallName, arch: SyscallArch, args: readonly T[], upper: (of: T) => T): readonly T[] {
+  const wide = WIDE_ARGUMENT[name];
+  if (wide === undefined || arch === "x86_64" || arch === "arm64") return args;
+  const low = args[wide] as T;
+  const at = arch === "arm" && wide % 2 === 1 ? wide + 1 : wide;
+  return args.map((arg, i) => (i < at ? arg : i === at ? low : upper(low))).slice(0, args.length);
+}
+
 const COLUMN = { x86_64: 0, i386: 1, arm64: 2, arm: 3 } as const satisfies Record<SyscallArch, number>;
 
 // Source: the kernel's asm/unistd_64.h, asm/unistd_32.h, asm-generic/unistd.h and arch/arm/tools/syscall.tbl of Linux 6.1;
-// -1: the architecture has no such call. Columns: x86_64, i386, arm64, arm.
+// -1: the architecture has no such call. Columns: x86_64, i386, arm64, arm. Ids are of 32 bits everywhere: the narrow columns
+// have the calls that the kernel names setuid32, chown32 and so on.
 const SYSCALLS = {
   read: [0, 3, 63, 3],
   write: [1, 4, 64, 4],
@@ -40,8 +57,7 @@ const SYSCALLS = {
   ppoll: [271, 309, 73, 336],
   lseek: [8, 19, 62, 19],
   _llseek: [-1, 140, -1, 140],
-  mmap: [9, 90, 222, -1],
-  mmap2: [-1, 192, -1, 192],
+  mmap: [9, 192, 222, 192], // narrow: mmap2, whose offset counts pages; Program.map takes bytes everywhere
   munmap: [11, 91, 215, 91],
   mprotect: [10, 125, 226, 125],
   mremap: [25, 163, 216, 163],
@@ -133,9 +149,9 @@ const SYSCALLS = {
   chmod: [90, 15, -1, 15],
   fchmod: [91, 94, 52, 94],
   fchmodat: [268, 306, 53, 333],
-  chown: [92, 182, -1, 182],
-  fchown: [93, 95, 55, 95],
-  lchown: [94, 16, -1, 16],
+  chown: [92, 212, -1, 212],
+  fchown: [93, 207, 55, 207],
+  lchown: [94, 198, -1, 198],
   fchownat: [260, 298, 54, 325],
   umask: [95, 60, 166, 60],
   utimensat: [280, 320, 88, 348],
@@ -145,31 +161,22 @@ const SYSCALLS = {
   getrusage: [98, 77, 165, 77],
   sysinfo: [99, 116, 179, 116],
   times: [100, 43, 153, 43],
-  getuid: [102, 24, 174, 24],
-  geteuid: [107, 49, 175, 49],
-  getgid: [104, 47, 176, 47],
-  getegid: [108, 50, 177, 50],
-  getresuid: [118, 165, 148, 165],
-  getresgid: [120, 171, 150, 171],
-  setuid: [105, 23, 146, 23],
-  setgid: [106, 46, 144, 46],
-  setreuid: [113, 70, 145, 70],
-  setregid: [114, 71, 143, 71],
-  setresuid: [117, 164, 147, 164],
-  setresgid: [119, 170, 149, 170],
-  setfsuid: [122, 138, 151, 138],
-  setfsgid: [123, 139, 152, 139],
-  getgroups: [115, 80, 158, 80],
-  setgroups: [116, 81, 159, 81],
-  setresuid32: [-1, 208, -1, 208],
-  setresgid32: [-1, 210, -1, 210],
-  setgroups32: [-1, 206, -1, 206],
-  setfsuid32: [-1, 215, -1, 215],
-  setfsgid32: [-1, 216, -1, 216],
-  getuid32: [-1, 199, -1, 199],
-  geteuid32: [-1, 201, -1, 201],
-  getgid32: [-1, 200, -1, 200],
-  getegid32: [-1, 202, -1, 202],
+  getuid: [102, 199, 174, 199],
+  geteuid: [107, 201, 175, 201],
+  getgid: [104, 200, 176, 200],
+  getegid: [108, 202, 177, 202],
+  getresuid: [118, 209, 148, 209],
+  getresgid: [120, 211, 150, 211],
+  setuid: [105, 213, 146, 213],
+  setgid: [106, 214, 144, 214],
+  setreuid: [113, 203, 145, 203],
+  setregid: [114, 204, 143, 204],
+  setresuid: [117, 208, 147, 208],
+  setresgid: [119, 210, 149, 210],
+  setfsuid: [122, 215, 151, 215],
+  setfsgid: [123, 216, 152, 216],
+  getgroups: [115, 205, 158, 205],
+  setgroups: [116, 206, 159, 206],
   capget: [125, 184, 90, 184],
   capset: [126, 185, 91, 185],
   prctl: [157, 172, 167, 172],

@@ -35,7 +35,7 @@ test("LSM-013 an audit rule records SEND with its number, result, login uid and 
   };
   await keepAllRecords(agent);
   await control("-e", "1");
-  await control("-a", "always,exit", "-F", "arch=b64", "-S", "ioctl", "-F", `a1=0x${abi.COMMANDS.SEND.toString(16)}`, "-k", "kdbus-send");
+  await control("-a", "always,exit", "-F", `arch=b${agent.info.bits}`, "-S", "ioctl", "-F", `a1=0x${abi.COMMANDS.SEND.toString(16)}`, "-k", "kdbus-send");
   const cursor = await agent.kernelLogEnd();
   const sender = await bus.connect({ by: await spawn({ loginUid: 4711, label: "sender" }) });
 

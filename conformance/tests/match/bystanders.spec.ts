@@ -1,8 +1,6 @@
-import { abi, cookies, covers, encodeCommand, expect, expectErrno, grant, item, KernelTrace, memory, prepareSend, Script, test, words, type Bus, type Connection, type Pending, type Process, type ScriptResult } from "../../support/index.ts";
+import { abi, cookies, covers, encodeCommand, expect, expectErrno, grant, item, KernelTrace, memory, prepareSend, RUSAGE_BYTES, RUSAGE_THREAD, Script, test, usageCount, usagePlace, type Bus, type Connection, type Pending, type Process, type ScriptResult } from "../../support/index.ts";
 
 const POLLIN = 0x1;
-const RUSAGE_THREAD = 1;
-const NVCSW_AT = 128; // of struct rusage with 64-bit words
 
 interface Sleeper {
   readonly pending: Pending<ScriptResult>;
@@ -12,20 +10,21 @@ interface Sleeper {
 
 /** A thread that waits in one poll until the connection has something. */
 async function sleeper(connection: Connection): Promise<Sleeper> {
-  const [before, after] = [memory(144), memory(144)];
+  const [before, after] = [memory(RUSAGE_BYTES), memory(RUSAGE_BYTES)];
+  const { offset, width } = usagePlace(connection.process, "voluntarySwitches");
   const script = new Script();
   for (const used of [before, after]) script.place(used);
   script.syscall("getrusage", RUSAGE_THREAD, before);
   script.program.poll(connection.fd, POLLIN, 60_000);
   script.syscall("getrusage", RUSAGE_THREAD, after);
-  const reads = [script.load(before, NVCSW_AT, 8), script.load(after, NVCSW_AT, 8)] as const;
+  const reads = [script.load(before, offset, width), script.load(after, offset, width)] as const;
   const pending = await connection.process.start(script);
   await pending.started.blocked();
   return {
     pending,
     async switches() {
       const result = await pending.done;
-      const [first, last] = reads.map((read) => new DataView(result.bytes(read).buffer).getBigUint64(0, true));
+      const [first, last] = reads.map((read) => usageCount(result.bytes(read)));
       return (last ?? 0n) - (first ?? 0n);
     },
   };
@@ -113,7 +112,7 @@ test("MATCH-026 one fitting message wakes a waiting thread once", covers("MATCH-
     const tid = await tidOf(pending);
     const lines = await traced(trace, root, (script) => {
       signal.step(script);
-      script.syscall("nanosleep", memory(words(8, [0n, 100_000_000n])), 0);
+      script.program.sleepNs(100_000_000);
     });
     wakeUps.push(lines.filter((line) => new RegExp(`sched_waking:.* pid=${tid} `).test(line)).length);
   }

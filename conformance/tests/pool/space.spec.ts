@@ -1,4 +1,4 @@
-import { abi, covers, encodeCommand, expect, memory, prepareSend, Script, test } from "../../support/index.ts";
+import { abi, covers, encodeCommand, expect, memory, prepareSend, RUSAGE_BYTES, RUSAGE_THREAD, Script, test, usagePlace } from "../../support/index.ts";
 
 test("POOL-016 freed space is usable again, whatever the sizes and the order", covers("POOL-016"), async ({ bus }) => {
   const LARGEST = 4000;
@@ -70,14 +70,14 @@ test("POOL-020 the payload lies in the pool when SEND returns, where RECV says",
 
 test("POOL-023 RECV costs the same for a small and a large payload", covers("POOL-023"), async ({ bus }) => {
   const RUNS = 60;
-  const USAGE_FAULTS_AT = 64; // ru_minflt
   const [sender, receiver] = [await bus.connect(), await bus.connect({ pool: 16 << 20 })];
   const source = await sender.process.memfd(new Uint8Array(1), { seals: 0 });
   await sender.process.must("ftruncate", source, 2 << 20);
   const script = new Script();
   const large = script.map(source, 2 << 20, sender.process.peer.reserve(0));
   const sends = { small: await prepareSend(sender, receiver, { payload: "x".repeat(64) }), large: await prepareSend(sender, receiver, { payload: "x".repeat(64) }) };
-  const usage = memory(144);
+  const usage = memory(RUSAGE_BYTES);
+  const faultsOf = usagePlace(sender.process, "minorFaults");
   const { program } = script;
   program.store(script.place(sends.large.message).plus(64 + 16), 2 << 20);
   program.store(script.place(sends.large.message).plus(64 + 24), large);
@@ -93,14 +93,14 @@ test("POOL-023 RECV costs the same for a small and a large payload", covers("POO
       const calls = [program.ioctl(sender.fd, abi.COMMANDS.SEND, script.place(send.command))];
       // a large copy leaves cold caches behind, which is not RECV's doing: both kinds begin with such caches
       program.fill(scratch, 0x5a, 2 << 20);
-      program.syscall("getrusage", [1, script.place(usage)]);
-      const faultsBefore = program.load(script.place(usage).plus(USAGE_FAULTS_AT));
+      program.syscall("getrusage", [RUSAGE_THREAD, script.place(usage)]);
+      const faultsBefore = program.load(script.place(usage).plus(faultsOf.offset), faultsOf.width);
       const start = program.clock(1);
       calls.push(program.ioctl(receiver.fd, abi.COMMANDS.RECV, script.place(recv)));
       const end = program.clock(1);
-      program.syscall("getrusage", [1, script.place(usage)]);
+      program.syscall("getrusage", [RUSAGE_THREAD, script.place(usage)]);
       times[kind] = program.emit(program.compute(end, "-", start));
-      faults[kind] = program.emit(program.compute(program.load(script.place(usage).plus(USAGE_FAULTS_AT)), "-", faultsBefore));
+      faults[kind] = program.emit(program.compute(program.load(script.place(usage).plus(faultsOf.offset), faultsOf.width), "-", faultsBefore));
       script.copy({ memory: recv, at: 40 }, { memory: free, at: 24 });
       calls.push(program.ioctl(receiver.fd, abi.COMMANDS.FREE, script.place(free)));
       for (const call of calls) program.compute(failures, "+", program.compute(call.err, "!=", 0), failures);
