@@ -14,7 +14,10 @@ export const TARGET_SPACE: TargetSpace = {
   builds: ["plain", "debug", "cov"],
 };
 
-/** Architectures that have every row and are built, but of which no run is known to be conformant: no wildcard takes them, only their own name or a kernel of theirs. */
+/**
+ * Architectures of which not every series and build was ever made: no wildcard takes them, only their own name or a kernel of theirs.
+ * arm: debian-6.1 plain is conformant under every security module; debian-6.12, debug and cov are untried.
+ */
 export const EXPERIMENTAL_ARCHES: TargetSpace["arches"] = ["arm"];
 
 /** What `./buslab run` without a target takes. */
