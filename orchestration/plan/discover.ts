@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -38,7 +39,7 @@ export async function discover(signal?: AbortSignal): Promise<Discovered> {
   if (cached !== null) return { tests: cached.tests, suite, cached: true };
   const listing = await listTests(signal);
   await mkdir(join(cacheDir(), "listings"), { recursive: true });
-  const temporary = `${cachePath}.${process.pid}.tmp`;
+  const temporary = `${cachePath}.${randomUUID()}.tmp`; // one process may list twice at a time
   await writeFile(temporary, JSON.stringify(listing));
   await rename(temporary, cachePath);
   return { tests: listing.tests, suite, cached: false };
