@@ -1,4 +1,4 @@
-import type { SyscallArch } from "../../orchestration/guest/syscalls.ts";
+import { longBytes, type SyscallArch } from "../../orchestration/guest/syscalls.ts";
 
 /** For getrusage(2). */
 export const RUSAGE_THREAD = 1;
@@ -12,7 +12,7 @@ const FIELDS = { minorFaults: 4, voluntarySwitches: 12 } as const;
  * @see getrusage(2)
  */
 export function usagePlace(process: { readonly peer: { readonly arch: SyscallArch } }, field: keyof typeof FIELDS): { readonly offset: number; readonly width: 4 | 8 } {
-  const width = process.peer.arch === "x86_64" || process.peer.arch === "arm64" ? 8 : 4;
+  const width = longBytes(process.peer.arch);
   return { offset: (4 + FIELDS[field]) * width, width };
 }
 

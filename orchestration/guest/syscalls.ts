@@ -17,6 +17,11 @@ export function syscallNumber(name: SyscallName, arch: SyscallArch): number {
   return number;
 }
 
+/** Bytes of a long in the programs of an architecture. */
+export function longBytes(arch: SyscallArch): 4 | 8 {
+  return arch === "x86_64" || arch === "arm64" ? 8 : 4;
+}
+
 /** Arguments of 64 bits, by position: where words are narrow they take two places, on arm beginning at an even one. */
 const WIDE_ARGUMENT: Partial<Record<SyscallName, number>> = { pread64: 3, pwrite64: 3 };
 
@@ -27,10 +32,10 @@ const WIDE_ARGUMENT: Partial<Record<SyscallName, number>> = { pread64: 3, pwrite
  */
 export function placeArguments<T>(name: SyscallName, arch: SyscallArch, args: readonly T[], upper: (of: T) => T): readonly T[] {
   const wide = WIDE_ARGUMENT[name];
-  if (wide === undefined || arch === "x86_64" || arch === "arm64") return args;
+  if (wide === undefined || longBytes(arch) === 8) return args;
   const low = args[wide] as T;
   const at = arch === "arm" && wide % 2 === 1 ? wide + 1 : wide;
-  return args.map((arg, i) => (i < at ? arg : i === at ? low : upper(low))).slice(0, args.length);
+  return args.map((arg, i) => (i < at ? arg : i === at ? low : upper(low)));
 }
 
 const COLUMN = { x86_64: 0, i386: 1, arm64: 2, arm: 3 } as const satisfies Record<SyscallArch, number>;

@@ -103,6 +103,9 @@ struct hold {
 	char place[64];
 };
 
+/* What a thread's file below /proc says, empty when it cannot be read. */
+void thread_text(pid_t pid, const char *tid, const char *file, char *text, size_t size);
+
 /* True with the sentence in @why when the same thread was found at the same place by the former look, kept in @hold. */
 bool held(pid_t pid, struct hold *hold, struct buf *why);
 

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static void read_of(pid_t pid, const char *tid, const char *file, char *text, size_t size)
+void thread_text(pid_t pid, const char *tid, const char *file, char *text, size_t size)
 {
 	int fd _cleanup_close_ = -1;
 	char path[128];
@@ -22,7 +22,7 @@ static void read_of(pid_t pid, const char *tid, const char *file, char *text, si
 	text[n > 0 ? n : 0] = 0;
 }
 
-/* A killed thread that still sleeps, '?' in @state when there is none. */
+/* State of a killed thread that still sleeps, '?' when there is none. */
 static char look(pid_t pid, struct hold *now)
 {
 	char path[64], text[2048];
@@ -37,7 +37,7 @@ static char look(pid_t pid, struct hold *now)
 
 		if (entry->d_name[0] == '.')
 			continue;
-		read_of(pid, entry->d_name, "status", text, sizeof(text));
+		thread_text(pid, entry->d_name, "status", text, sizeof(text));
 		at = strstr(text, "\nState:\t");
 		sleeps = strstr(text, "\nvoluntary_ctxt_switches:");
 		if (!at || !sleeps || !strchr("SD", at[8]))
@@ -45,7 +45,7 @@ static char look(pid_t pid, struct hold *now)
 		state = at[8];
 		now->tid = atoi(entry->d_name);
 		now->sleeps = strtoul(strchr(sleeps, '\t') + 1, NULL, 10);
-		read_of(pid, entry->d_name, "wchan", now->place, sizeof(now->place));
+		thread_text(pid, entry->d_name, "wchan", now->place, sizeof(now->place));
 	}
 	if (dir)
 		closedir(dir);

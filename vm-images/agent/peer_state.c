@@ -5,25 +5,10 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "arena.h"
-
-static long read_text(const char *format, int pid, const char *tid, char *text, size_t size)
-{
-	int fd _cleanup_close_ = -1;
-	char path[128];
-	ssize_t n;
-
-	snprintf(path, sizeof(path), format, pid, tid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, size - 1);
-	text[n > 0 ? n : 0] = 0;
-	return (long)n;
-}
 
 /*
  * What the threads of a peer are doing. Reply, for each thread: u32 number
@@ -51,7 +36,7 @@ void state_request(const struct frame *frame, struct peer *peer)
 
 		if (entry->d_name[0] == '.')
 			continue;
-		read_text("/proc/%d/task/%s/status", (int)peer->pid, entry->d_name, text, sizeof(text));
+		thread_text(peer->pid, entry->d_name, "status", text, sizeof(text));
 		at = strstr(text, "\nState:\t");
 		if (at)
 			state = (uint8_t)at[8];
@@ -74,10 +59,10 @@ void state_request(const struct frame *frame, struct peer *peer)
 		buf_u32(&b, slot ? slot->running : 0);
 		buf_u32(&b, slot ? slot->step : 0);
 		buf_u64(&b, slot ? slot->executed : 0);
-		read_text("/proc/%d/task/%s/syscall", (int)peer->pid, entry->d_name, text, sizeof(text));
+		thread_text(peer->pid, entry->d_name, "syscall", text, sizeof(text));
 		text[strcspn(text, "\n")] = 0;
 		buf_str(&b, text);
-		read_text("/proc/%d/task/%s/wchan", (int)peer->pid, entry->d_name, text, sizeof(text));
+		thread_text(peer->pid, entry->d_name, "wchan", text, sizeof(text));
 		buf_str(&b, text);
 	}
 	closedir(dir);

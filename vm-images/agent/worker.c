@@ -49,14 +49,19 @@ static void worker_end(struct worker *worker)
 	free(worker);
 }
 
+static void too_long(const struct worker *worker)
+{
+	reply_error(worker->for_session, worker->request, ETIMEDOUT,
+		    "request type %u took longer than it may", worker->type);
+}
+
 static void finish(struct worker *worker)
 {
 	struct reader r = reader_of(worker->reply.data, worker->reply.len);
 	uint32_t err = read_u32(&r);
 
 	if (r.bad && worker->killed) {
-		reply_error(worker->for_session, worker->request, ETIMEDOUT,
-			    "request type %u took longer than it may", worker->type);
+		too_long(worker);
 	} else if (r.bad) {
 		reply_error(worker->for_session, worker->request, EPIPE,
 			    "the worker of request type %u ended without an answer", worker->type);
@@ -204,8 +209,7 @@ static void expire(struct worker *worker, uint64_t now)
 	struct buf why = { 0 };
 
 	if (!worker->pid) {
-		reply_error(worker->for_session, worker->request, ETIMEDOUT,
-			    "request type %u took longer than it may", worker->type);
+		too_long(worker);
 		worker_end(worker);
 		return;
 	}
