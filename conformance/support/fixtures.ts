@@ -15,6 +15,7 @@ import { GENERATIONS, isRequirementId, type Generation } from "../catalogue/inde
 import { Domain, type Bus } from "./bus.ts";
 import { guardConsole } from "./console-guard.ts";
 import { enabledOptions, missingOptions } from "./kernel-needs.ts";
+import { switchBug, tellReached } from "./derived-bugs.ts";
 import { Process } from "./process.ts";
 import { explain, stripColours, Transcript } from "./transcript.ts";
 import { unsupported } from "./unsupported.ts";
@@ -87,12 +88,14 @@ export const test = base.extend<SuiteOptions & SuiteFixtures, SuiteWorkerFixture
     const grant = await pool.lease(target, idOf(info), cpus > 1);
     info.annotations.push({ type: EVIDENCE_ANNOTATION, description: grant.evidenceDir });
     try {
+      await switchBug(grant, idOf(info));
       requireOptions(info, grant);
       // whoever tries planted bugs tells no number: there a test may fail by whatever it finds, and nothing is called conformant
       if (typeof grant.facts["cpus"] === "number" && grant.facts["cpus"] < cpus) unsupported(`${cpus} processors in the machine`);
       if (grant.facts["shared"] === true && areaOfTest(idOf(info)) === "lsm") unsupported("a machine for this test alone: it loads policy, which cannot be taken back");
       await use({ ...grant, killQemu: () => pool.killQemu(grant.lease) });
     } finally {
+      await tellReached(grant, idOf(info));
       const failed = info.status !== info.expectedStatus;
       if (failed) await keepStory(info, grant, target, transcript);
       const report = await pool.release(grant.lease, failed);

@@ -7,7 +7,7 @@ import { MUTANTS_DIR, type Mutant } from "./mutant.ts";
 
 export const REFERENCE_DIR = join(ROOT, "fixtures/module");
 /** Hidden files and what a build leaves: no part of a source. */
-const NO_SOURCE = /(^|\/)(\.[^/]*|[^/]*\.(ko|o|a|mod|mod\.c|cmd|symvers|order|gcno|gcda))$/;
+export const NO_SOURCE = /(^|\/)(\.[^/]*|[^/]*\.(ko|o|a|mod|mod\.c|cmd|symvers|order|gcno|gcda))$/;
 
 /** Makes `dir` hold the reference with the mutant's patch applied, its context matched exactly. @returns why it does not apply, or null */
 export async function plant(mutant: Pick<Mutant, "patch">, dir: string, signal?: AbortSignal): Promise<string | null> {

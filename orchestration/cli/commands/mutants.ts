@@ -16,6 +16,7 @@ import { detectGeneration } from "../../run/generation.ts";
 import type { Template } from "../../vm/template.ts";
 import { sweepLeftovers } from "../../vm/leftovers.ts";
 import { print, printJson } from "../output.ts";
+import { derived } from "./mutants-derived.ts";
 import { bootTemplate, factsOf } from "../stages/boot.ts";
 import { REFERENCE_MODULE } from "../stages/build.ts";
 import { onOneTarget, type OneTarget } from "../stages/one-target.ts";
@@ -26,6 +27,9 @@ interface Options {
   readonly slots?: string;
   readonly allTests?: boolean;
   readonly fresh?: boolean;
+  readonly derived?: boolean;
+  readonly generation?: string;
+  readonly tries?: string;
   readonly check?: boolean;
   readonly list?: boolean;
   readonly json?: boolean;
@@ -39,10 +43,15 @@ export const mutants = new Command("mutants")
   .option("--slots <number>", "bugs that are tried side by side; default: one a core")
   .option("--all-tests", "show survivors every test of the suite, not only those of their areas")
   .option("--fresh", "believe no result of before")
+  .option("--derived", "instead: bugs derived from the module's source by rules, to see every must red; names are areas or requirement ids")
+  .option("--generation <generation>", "with --derived: generation that the module is built for; default: 2015-08")
+  .option("--tries <number>", "with --derived: trials of one requirement at most; default: 12")
   .option("--check", "only whether every patch applies and names requirements that tests cover")
   .option("--list", "only what there is")
   .option("--json", "one JSON document")
   .action(async (names: string[], options: Options) => {
+    if (options.derived === true) return derived(names, options);
+    for (const option of ["generation", "tries"] as const) if (options[option] !== undefined) throw new SuiteError("USAGE", `--${option} goes with --derived; planted bugs are tried as their headers say`);
     const chosen = chooseMutants(await readMutants(), names);
     if (options.list === true) return listed(chosen, options.json === true);
     if (options.check === true) return checked(chosen);
