@@ -4,19 +4,21 @@ const { ACTIVATOR, POLICY_HOLDER, MONITOR, ACCEPT_FD } = abi.HELLO;
 const KINDS = { activator: [ACTIVATOR, [item.name("test.name")]], "policy holder": [POLICY_HOLDER, [item.name("test.name")]], monitor: [MONITOR, []] } as const;
 const hello = (fields: { readonly flags?: bigint; readonly pool_size?: number | bigint; readonly attach_flags_send?: bigint; readonly attach_flags_recv?: bigint } = {}, items: readonly Item[] = []): Encoded => encodeCommand("HELLO", { pool_size: 65536, ...fields }, items);
 
-test("CONN-001 HELLO fills in its results and gives back its input", covers("CONN-001"), async ({ bus, root }) => {
-  const given = hello({ flags: ACCEPT_FD, attach_flags_send: 0x2n, attach_flags_recv: 0x5n });
-  const outputs = overwrite(overwrite(overwrite(given, 16, new Uint8Array(8).fill(0xff)), 40, new Uint8Array(16).fill(0xff)), 64, new Uint8Array(32).fill(0xff));
+for (const [masks, send, recv] of [["some kinds of metadata", 0x2n, 0x5n], ["every kind, also those to come", 0xffff_ffff_ffff_ffffn, 0xffff_ffff_ffff_ffffn]] as const) {
+  test(`CONN-001 HELLO fills in its results and gives back its input: ${masks}`, covers("CONN-001"), async ({ bus, root }) => {
+    const given = hello({ flags: ACCEPT_FD, attach_flags_send: send, attach_flags_recv: recv });
+    const outputs = overwrite(overwrite(overwrite(given, 16, new Uint8Array(8).fill(0xff)), 40, new Uint8Array(16).fill(0xff)), 64, new Uint8Array(32).fill(0xff));
 
-  const result = await root.command(await root.open(bus.path), "HELLO", outputs);
+    const result = await root.command(await root.open(bus.path), "HELLO", outputs);
 
-  expectResult(result, null);
-  const after = decodeStruct("cmd_hello", result.bytes);
-  expect(after).toMatchObject({ size: 96n, flags: ACCEPT_FD, return_flags: 0n, attach_flags_send: 0x2n, attach_flags_recv: 0x5n, pool_size: 65536n, bus_flags: abi.MAKE.ACCESS_WORLD, items_size: 32n });
-  expect([0n, 0xffff_ffff_ffff_ffffn]).not.toContain(after.id);
-  expect(after.offset).toBeLessThan(65536n);
-  expect(after.id128.every((byte) => byte === 0xff)).toBe(false);
-});
+    expectResult(result, null);
+    const after = decodeStruct("cmd_hello", result.bytes);
+    expect(after).toMatchObject({ size: 96n, flags: ACCEPT_FD, return_flags: 0n, attach_flags_send: send, attach_flags_recv: recv, pool_size: 65536n, bus_flags: abi.MAKE.ACCESS_WORLD, items_size: 32n });
+    expect([0n, 0xffff_ffff_ffff_ffffn]).not.toContain(after.id);
+    expect(after.offset).toBeLessThan(65536n);
+    expect(after.id128.every((byte) => byte === 0xff)).toBe(false);
+  });
+}
 
 test("CONN-002 connection ids increase and are never used again", covers("CONN-002"), async ({ bus, mountDomain, root }) => {
   const elsewhere = await (await mountDomain()).makeBus(root);

@@ -29,7 +29,7 @@ export interface DerivedCommand {
 }
 
 /** Trials of one requirement, each with one test and one bug. */
-const TRIES = 12;
+const TRIES = 6;
 
 /** Which requirements can be seen red, by bugs that are derived from the module's source and switched on one at a time. */
 export async function derived(words: readonly string[], options: DerivedCommand): Promise<void> {
