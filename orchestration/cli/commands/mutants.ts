@@ -50,8 +50,8 @@ export const mutants = new Command("mutants")
   .option("--list", "only what there is")
   .option("--json", "one JSON document")
   .action(async (names: string[], options: Options) => {
+    fitting(options);
     if (options.derived === true) return derived(names, options);
-    for (const option of ["generation", "tries"] as const) if (options[option] !== undefined) throw new SuiteError("USAGE", `--${option} goes with --derived; planted bugs are tried as their headers say`);
     const chosen = chooseMutants(await readMutants(), names);
     if (options.list === true) return listed(chosen, options.json === true);
     if (options.check === true) return checked(chosen);
@@ -72,6 +72,13 @@ export const mutants = new Command("mutants")
     else print(renderMutants(document));
     process.exitCode = document.exitCode;
   });
+
+/** @throws USAGE for an option of planted bugs with --derived, and the other way round */
+function fitting({ derived: wanted, generation, tries, allTests, check, list }: Options): void {
+  const given = wanted === true ? { "--all-tests": allTests, "--check": check, "--list": list } : { "--generation": generation, "--tries": tries };
+  const misfit = Object.entries(given).find(([, value]) => value !== undefined)?.[0];
+  if (misfit !== undefined) throw new SuiteError("USAGE", wanted === true ? `${misfit} is for planted bugs; leave it or --derived out` : `${misfit} goes with --derived; planted bugs are tried as their headers say`);
+}
 
 interface MachineGroup {
   readonly target: string | undefined;

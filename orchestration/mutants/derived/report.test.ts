@@ -24,6 +24,11 @@ test("a requirement that was never red, or not tried, leaves the proof open", ()
   assert.match(renderDerived(document([red, survived, untried])), /3 requirements: 1 seen red, 0 left to planted bugs, 1 never red, 1 not tried/);
 });
 
+test("a requirement that this target cannot show is told from one whose tests meet no bug", () => {
+  const reasons = document([{ ...untried, tests: 0 }, untried]).requirements.map(({ reason }) => reason);
+  assert.deepEqual(reasons, ["no test of it passes on this target with no bug on", "0 of 0 trials made, with 1 test"]);
+});
+
 test("what a planted bug claims to break is left to it, and named", () => {
   const { exitCode, requirements } = document([survived, untried], [{ name: "lim/x", breaks: ["LIM-002", "LIM-003"] }]);
   assert.equal(exitCode, 0);

@@ -73,7 +73,7 @@ function rowOf({ requirement, red, tests, tried, possible }: RequirementProof, m
     bug: red?.trial.bug ?? null,
     reachedBy: red?.trial.reachedBy ?? null,
     test: red?.trial.test.id ?? null,
-    reason: red?.reason ?? `${tried} of ${possible} trials made, ${tests} ${tests === 1 ? "test" : "tests"} to make them with`,
+    reason: red?.reason ?? (tests === 0 ? "no test of it passes on this target with no bug on" : `${tried} of ${possible} trials made, with ${tests} ${tests === 1 ? "test" : "tests"}`),
     planted,
     tests,
     tried,
