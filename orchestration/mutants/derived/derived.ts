@@ -96,7 +96,9 @@ export async function tryDerived<T>(options: DerivedOptions<T>): Promise<Require
       }
     }
   }
-  step.done(`${red.size} of ${options.requirements.length} requirements seen red`);
+  const text = `${red.size} of ${options.requirements.length} requirements seen red`;
+  if (options.signal.aborted) step.fail(`interrupted, ${text}`);
+  else step.done(text);
   return options.requirements.map((id) => ({
     requirement: id,
     red: red.get(id) ?? null,
@@ -129,7 +131,9 @@ async function reachOf<T>(options: DerivedOptions<T>): Promise<{ reach: Reach; f
   const observed = await runAll(options, options.tests, "reach", { BUSLAB_REACH: file });
   const reach = await readReach(file);
   const failed = new Set(observed.filter(({ outcome }) => outcome.kind !== "passed").map(({ test }) => test.id));
-  if (!options.signal.aborted) await writeJson(path, { schema: "buslab.derived-reach/1", reach: Object.fromEntries(reach), failed: [...failed] });
+  // a runner or machine that died told less than there is
+  const whole = observed.every(({ outcome }) => outcome.kind !== "not-run" && outcome.kind !== "infra-error");
+  if (whole && !options.signal.aborted) await writeJson(path, { schema: "buslab.derived-reach/1", reach: Object.fromEntries(reach), failed: [...failed] });
   return { reach, failed };
 }
 
@@ -137,6 +141,8 @@ async function runAll<T>(options: DerivedOptions<T>, tests: readonly PlannedTest
   const step = options.progress.step(name);
   const subject = { ...options.subject, env: { ...options.subject.env, ...env } };
   const observed = await runTests({ ...options, subject, tests, stopAtFirst: false, dir: join(options.home, name), step });
-  step.done(`${tests.length} tests, ${observed.filter(({ outcome }) => accuses(outcome)).length} red`);
+  const text = `${tests.length} tests, ${observed.filter(({ outcome }) => accuses(outcome)).length} red`;
+  if (options.signal.aborted) step.fail(`interrupted, ${text}`);
+  else step.done(text);
   return observed;
 }
