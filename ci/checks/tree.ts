@@ -10,11 +10,15 @@ const FORBIDDEN: readonly (readonly [RegExp, string])[] = [
   [/"resolved":/, "a download address in a lock file"],
 ];
 
-/** Things that must not stand in any file: open notes, host names of registries, download addresses. */
+const TOP: ReadonlySet<string> = new Set([".ci", ".gitignore", ".npmrc", "README.md", "buslab", "buslab.config.ts", "ci", "conformance", "docs", "fixtures", "orchestration", "package-lock.json", "package.json", "tsconfig.json", "vm-images"]);
+/** A flat folder: what lies deeper was left there. */
+const FLAT = /^fixtures\/module\/[^/]+\//;
+
+/** Things that must not stand in any file (open notes, host names of registries, download addresses), and files where none belong. */
 export const tree: Check = {
   name: "tree",
   run: async () => {
-    const problems: string[] = [];
+    const problems = sourceFiles(/./).flatMap((file) => (!TOP.has(file.split("/", 1)[0] ?? "") ? [`${file} lies in no folder of the project`] : FLAT.test(file) ? [`${file} lies in a folder that has no folders`] : []));
     const files = sourceFiles(/\.(ts|js|json|md|sh|c|h|yml|yaml|txt|config|service|mount)$/, /^buslab$/, /^\.ci\//);
     for (const file of files) {
       if (file === "ci/checks/tree.ts") continue;

@@ -17,7 +17,7 @@ import { accuses, fateOf, toRepeat, type Fate, type Observed } from "./verdict.t
 
 export { chooseMutants, readMutants, type Mutant } from "./mutant.ts";
 export { documentOf, renderMutants, type Judged, type MutantsDocument } from "./report.ts";
-export { commonDigest, Results } from "./results.ts";
+export { commonDigest, moduleDigests, Results } from "./results.ts";
 export { checkMutants } from "./check.ts";
 export { REFERENCE_DIR } from "./apply.ts";
 

@@ -26,6 +26,11 @@ export interface Kept {
   readonly controlled: boolean;
 }
 
+/** Digests of the sources of a module, by path; what a build leaves beside them does not count. */
+export function moduleDigests(dir: string): Promise<[string, Digest][]> {
+  return digestTree(dir, (path) => path.startsWith(".") || /\.(md|ko|o|cmd)$/.test(path));
+}
+
 /** Digest of what every test stands on: support, catalogue, layouts, guest side. */
 export async function commonDigest(): Promise<Digest> {
   const folders = ["conformance/support", "conformance/catalogue", "fixtures/abi", "orchestration/guest"];

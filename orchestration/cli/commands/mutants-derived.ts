@@ -8,7 +8,7 @@ import { digestJson, digestTree } from "../../base/digest.ts";
 import { SuiteError } from "../../base/errors.ts";
 import { homeDir } from "../../base/paths.ts";
 import { derivedDocument, renderDerived, tryDerived, writeSwitchedModule, type DerivedBug, type DerivedDocument } from "../../mutants/derived/index.ts";
-import { commonDigest, readMutants } from "../../mutants/index.ts";
+import { commonDigest, moduleDigests, readMutants } from "../../mutants/index.ts";
 import { plan as makePlan } from "../../plan/index.ts";
 import { plannedFor, plannedOn } from "../../plan/plan.ts";
 import { EVERYTHING } from "../../plan/select.ts";
@@ -16,6 +16,7 @@ import { TESTS_DIR } from "../../plan/test-id.ts";
 import { detectGeneration } from "../../run/generation.ts";
 import { print, printJson } from "../output.ts";
 import { factsOf } from "../stages/boot.ts";
+import { wholeNumber } from "../whole-number.ts";
 import { onOneTarget, type OneTarget } from "../stages/one-target.ts";
 import { openPool } from "../stages/pool.ts";
 
@@ -35,7 +36,7 @@ const TRIES = 6;
 export async function derived(words: readonly string[], options: DerivedCommand): Promise<void> {
   const generation = generationOf(options.generation ?? "2015-08");
   const wanted = chosen(words, generation);
-  const numbers = { slots: numberOf("--slots", options.slots, availableParallelism(), 64), tries: numberOf("--tries", options.tries, TRIES, 1000) };
+  const numbers = { slots: wholeNumber("--slots", options.slots, availableParallelism(), 64), tries: wholeNumber("--tries", options.tries, TRIES, 1000) };
   const started = nowMs();
   const home = join(homeDir(), "mutants", `derived-${generation}`);
   await mkdir(home, { recursive: true });
@@ -68,7 +69,7 @@ async function tried(wanted: readonly string[], generation: Generation, bugs: re
   const plan = await makePlan({ targets: [target], selection: EVERYTHING, generation, run: runId, signal });
   const tests = plan.tests.filter((test) => test.canary === undefined && plannedFor(test, generation) && plannedOn(test, target));
   const reachKey = digestJson({
-    module: await digestTree(settings.source, (path) => path.startsWith(".") || /\.(md|ko|o|cmd)$/.test(path)),
+    module: await moduleDigests(settings.source),
     kernel: built.kernel.key,
     image: built.image.key,
     agent: built.agent.key,
@@ -111,10 +112,4 @@ function generationOf(text: string): Generation {
   const found = GENERATIONS.find((name) => name === text);
   if (found === undefined) throw new SuiteError("USAGE", `--generation "${text}" is none that the module can be built for: ${GENERATIONS.join(", ")}`);
   return found;
-}
-
-function numberOf(option: string, text: string | undefined, otherwise: number, most: number): number {
-  const value = text === undefined ? otherwise : Number(text);
-  if (!Number.isInteger(value) || value < 1 || value > most) throw new SuiteError("USAGE", `${option} "${text ?? ""}" is no whole number from 1 to ${most}`);
-  return value;
 }

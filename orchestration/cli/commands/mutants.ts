@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { Command } from "commander";
 import { buildModule } from "../../../vm-images/index.ts";
 import { nowMs } from "../../base/deadline.ts";
-import { digestFile, digestTree } from "../../base/digest.ts";
+import { digestFile } from "../../base/digest.ts";
 import { SuiteError } from "../../base/errors.ts";
 import { homeDir, ROOT } from "../../base/paths.ts";
 import { silent } from "../../base/progress.ts";
-import { checkMutants, chooseMutants, commonDigest, documentOf, readMutants, REFERENCE_DIR, renderMutants, Results, runMutants, type Judged, type Mutant } from "../../mutants/index.ts";
+import { checkMutants, chooseMutants, commonDigest, documentOf, moduleDigests, readMutants, REFERENCE_DIR, renderMutants, Results, runMutants, type Judged, type Mutant } from "../../mutants/index.ts";
 import { discover } from "../../plan/discover.ts";
 import { plan as makePlan } from "../../plan/index.ts";
 import { EVERYTHING } from "../../plan/select.ts";
@@ -17,6 +17,7 @@ import type { Template } from "../../vm/template.ts";
 import { sweepLeftovers } from "../../vm/leftovers.ts";
 import { print, printJson } from "../output.ts";
 import { derived } from "./mutants-derived.ts";
+import { wholeNumber } from "../whole-number.ts";
 import { bootTemplate, factsOf } from "../stages/boot.ts";
 import { REFERENCE_MODULE } from "../stages/build.ts";
 import { onOneTarget, type OneTarget } from "../stages/one-target.ts";
@@ -55,8 +56,7 @@ export const mutants = new Command("mutants")
     const chosen = chooseMutants(await readMutants(), names);
     if (options.list === true) return listed(chosen, options.json === true);
     if (options.check === true) return checked(chosen);
-    const slots = options.slots === undefined ? availableParallelism() : Number(options.slots);
-    if (!Number.isInteger(slots) || slots < 1 || slots > 64) throw new SuiteError("USAGE", `--slots "${options.slots ?? ""}" is no whole number from 1 to 64`);
+    const slots = wholeNumber("--slots", options.slots, availableParallelism(), 64);
     const started = nowMs();
     const judged: Judged[] = [];
     let interrupted = false;
@@ -113,7 +113,7 @@ async function tried(chosen: readonly Mutant[], slots: number, cpus: number, opt
   const env = { BUSLAB_TROUBLE_KO: built.trouble.ko ?? "" };
   const known = new Set(template.events.map((event) => event.fingerprint));
   const subject = {
-    module: await digestTree(REFERENCE_DIR, (path) => path.startsWith(".") || /\.(md|ko|o|cmd)$/.test(path)),
+    module: await moduleDigests(REFERENCE_DIR),
     header: await digestFile(join(ROOT, "fixtures/abi/kdbus.h")),
     kernel: built.kernel.key,
     image: built.image.key,
