@@ -5,6 +5,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import ssh2 from "ssh2";
 import { exec, killGroup, spawnTied } from "../base/exec.ts";
 import { SuiteError } from "../base/errors.ts";
 import { newRunKey, SshSession, type SshAccess } from "./ssh.ts";
@@ -44,6 +45,18 @@ before(async () => {
 after(async () => {
   stop();
   if (folder !== "") await rm(folder, { recursive: true, force: true });
+});
+
+test("a pair that ssh2 malformed is not given out", () => {
+  const zeroFirst = (): { private: string; public: string } => {
+    for (;;) {
+      const pair = ssh2.utils.generateKeyPairSync("ed25519");
+      if (ssh2.utils.parseKey(pair.private) instanceof Error) return pair;
+    }
+  };
+  const good = newRunKey("good");
+  const made = [zeroFirst(), { private: good.privateKey, public: good.publicLine.trimEnd() }];
+  assert.deepEqual(newRunKey("any", () => made.shift() ?? assert.fail("a good pair was thrown away")), good);
 });
 
 test("a command's output, error text and exit status come back apart", { skip }, async () => {

@@ -37,9 +37,16 @@ export interface SshResult {
   readonly exitCode: number | null;
 }
 
-export function newRunKey(comment: string): RunKey {
-  const pair = ssh2.utils.generateKeyPairSync("ed25519", { comment });
-  return { privateKey: pair.private, publicLine: `${pair.public}\n` };
+/**
+ * A fresh ed25519 pair. One of 256 that ssh2 makes is malformed (it strips a zero byte that belongs to the
+ * key: mscdex/ssh2 issue 1390), so a pair that its own reader refuses is made anew.
+ */
+export function newRunKey(comment: string, generate = (): { private: string; public: string } => ssh2.utils.generateKeyPairSync("ed25519", { comment })): RunKey {
+  for (;;) {
+    const pair = generate();
+    if ([pair.private, pair.public].some((half) => ssh2.utils.parseKey(half) instanceof Error)) continue;
+    return { privateKey: pair.private, publicLine: `${pair.public}\n` };
+  }
 }
 
 /** One ssh connection: commands, an interactive shell, file transfer. */

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import ssh2 from "ssh2";
 import type { Connection, ServerChannel } from "ssh2";
-import type { SshAccess } from "../ssh.ts";
+import { newRunKey, type SshAccess } from "../ssh.ts";
 
 /**
  * For the tests of this folder: an ssh server of ours whose commands run on this host, with the kernel's parts (log, boot id,
@@ -27,11 +27,10 @@ export class TestHost implements Disposable {
   }
 
   static async start(): Promise<TestHost> {
-    const hostKey = ssh2.utils.generateKeyPairSync("ed25519");
-    const userKey = ssh2.utils.generateKeyPairSync("ed25519");
-    const server = new ssh2.Server({ hostKeys: [hostKey.private] });
+    const hostKey = newRunKey("host");
+    const server = new ssh2.Server({ hostKeys: [hostKey.privateKey] });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const host = new TestHost(server, { host: "127.0.0.1", port: (server.address() as AddressInfo).port, user: "root", privateKey: userKey.private, hostKeyLine: hostKey.public });
+    const host = new TestHost(server, { host: "127.0.0.1", port: (server.address() as AddressInfo).port, user: "root", privateKey: newRunKey("user").privateKey, hostKeyLine: hostKey.publicLine });
     server.on("connection", (client) => host.#serve(client));
     return host;
   }
