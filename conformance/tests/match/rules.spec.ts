@@ -32,6 +32,22 @@ test("MATCH-002 all rules of a match must fit, one match is enough, and several 
   expect(await cookies(receiver)).toEqual([1n]);
 });
 
+test("MATCH-002 one rule that does not fit is enough, wherever it stands in the match", covers("MATCH-002"), async ({ bus }) => {
+  const [owner, other] = [await bus.connect(), await bus.connect()];
+  await owner.acquire("a.b");
+  const fitting = [item.id(owner.id), item.name("a.b"), item.bloomMask(new Uint8Array(owner.bloomSize()))];
+  const receivers = [await bus.connect(), await bus.connect(), await bus.connect(), await bus.connect(), await bus.connect()] as const;
+  const [all, ...strict] = receivers;
+  await all.addMatch(fitting);
+  for (const [place, receiver] of strict.entries()) await receiver.addMatch(fitting.toSpliced(place, 0, item.id(other.id)));
+
+  await owner.broadcast({ cookie: 1 });
+
+  const seen: bigint[][] = [];
+  for (const receiver of receivers) seen.push(await cookies(receiver));
+  expect(seen).toEqual([[1n], [], [], [], []]);
+});
+
 test("MATCH-003 a match without rules fits signals and notifications", covers("MATCH-003"), async ({ bus }) => {
   const [sender, receiver] = [await bus.connect(), await bus.connect()];
   await receiver.addMatch();
