@@ -7,9 +7,9 @@ import { type ArchRow, ARCHES, isNative } from "../orchestration/target/arches.t
 
 /**
  * `build`: kernel, module, agent; `image`: the guest's root file system; `vm`: machines; `store`: a database server and the
- * independent readers that tests of exports and archives need; `browser`: tests of the dashboard; `bench`: the program that compares transports.
+ * independent readers that tests of exports and archives need; `browser`: tests of the dashboard; `sshd`: tests of the ssh client; `bench`: the program that compares transports.
  */
-export type Feature = "build" | "image" | "vm" | "store" | "browser" | "bench";
+export type Feature = "build" | "image" | "vm" | "store" | "browser" | "sshd" | "bench";
 
 interface HostPackage {
   readonly name: string;
@@ -44,6 +44,7 @@ const PACKAGES: Readonly<Record<Feature, readonly HostPackage[]>> = {
   ],
   vm: [{ name: "qemu-utils", proof: "qemu-img" }],
   browser: [{ name: "chromium", proof: "/usr/bin/chromium" }],
+  sshd: [{ name: "openssh-server", proof: "/usr/sbin/sshd" }],
   store: [
     // the folder, because the programs lie in one named after the version
     { name: "postgresql", proof: "/usr/lib/postgresql" },

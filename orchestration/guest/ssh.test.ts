@@ -11,7 +11,7 @@ import { SuiteError } from "../base/errors.ts";
 import { newRunKey, SshSession, type SshAccess } from "./ssh.ts";
 
 const SSHD = "/usr/sbin/sshd";
-const skip = existsSync(SSHD) && process.getuid?.() === 0 ? false : "needs root and openssh-server";
+const skip = existsSync(SSHD) && process.getuid?.() === 0 ? false : "needs root and openssh-server, which BUSLAB_TEST_SSHD=1 has `./buslab test` install";
 
 let folder = "";
 let access: SshAccess;

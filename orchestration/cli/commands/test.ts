@@ -7,7 +7,7 @@ import { spawnTied } from "../../base/exec.ts";
 import { asSuiteError, SuiteError } from "../../base/errors.ts";
 import { EXIT } from "../../base/exit-codes.ts";
 import { homeDir, ROOT } from "../../base/paths.ts";
-import { installPackages, missingPackages } from "../../../vm-images/host-packages.ts";
+import { type Feature, installPackages, missingPackages } from "../../../vm-images/host-packages.ts";
 import { print } from "../output.ts";
 import { ConsoleProgress } from "../progress.ts";
 import { buildAll, REFERENCE_MODULE } from "../stages/build.ts";
@@ -31,7 +31,7 @@ export const test = new Command("test")
   .action(async (files: string[], options: { grep?: string; checks: boolean; machines: boolean }) => {
     const missing = await missingPackages(["build", "image", "vm", "store"]);
     if (missing.length > 0) await installPackages(missing);
-    await installBrowser();
+    await installOnRequest();
     const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
     if (options.checks && files.length === 0) await checks(counts);
     const chosen = files.map((file) => resolve(file));
@@ -49,12 +49,19 @@ export const test = new Command("test")
     process.exitCode = counts.failed === 0 && counts.passed > 0 ? EXIT.conformant : EXIT.violated;
   });
 
-/** A host without a browser tests everything else; the tests that need one then say by name that they were skipped. */
-async function installBrowser(): Promise<void> {
-  if (process.env["BUSLAB_TEST_BROWSER"] !== "1") return;
-  const missing = await missingPackages(["browser"]);
-  if (missing.length === 0) return;
-  await installPackages(missing).catch((error: unknown) => print(`no browser for the tests of the dashboard: ${asSuiteError(error).message}`));
+/** What some tests need beside the rest, and what asks for its installation when it is 1. */
+const ON_REQUEST: readonly { readonly feature: Feature; readonly variable: string; readonly what: string }[] = [
+  { feature: "browser", variable: "BUSLAB_TEST_BROWSER", what: "no browser for the tests of the dashboard" },
+  { feature: "sshd", variable: "BUSLAB_TEST_SSHD", what: "no ssh server for the tests of the ssh client" },
+];
+
+/** A host without them tests everything else; the tests that need one then say by name that they were skipped. */
+async function installOnRequest(): Promise<void> {
+  for (const { feature, variable, what } of ON_REQUEST) {
+    if (process.env[variable] !== "1") continue;
+    const missing = await missingPackages([feature]);
+    if (missing.length > 0) await installPackages(missing).catch((error: unknown) => print(`${what}: ${asSuiteError(error).message}`));
+  }
 }
 
 async function checks(counts: Counts): Promise<void> {
