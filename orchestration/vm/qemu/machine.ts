@@ -1,15 +1,14 @@
-import { closeSync, openSync } from "node:fs";
 import { mkdir, readFile, rename, rm } from "node:fs/promises";
-import type { ChildProcess } from "node:child_process";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { asSuiteError, SuiteError } from "../../base/errors.ts";
-import { killGroup, printable, spawnTied } from "../../base/exec.ts";
+import { printable } from "../../base/exec.ts";
 import { race } from "../../base/deadline.ts";
 import type { MachineDeath } from "../../record/v1.ts";
 import type { Machine } from "../machine.ts";
 import { classifyDeath } from "./death.ts";
 import { qemuArgv, type Backing, type Hardware } from "./argv.ts";
+import { launch, type Launched } from "./launcher.ts";
 import { Qmp } from "./qmp.ts";
 
 export interface QemuStart {
@@ -50,13 +49,13 @@ export class QemuMachine implements Machine {
   readonly commandLine: string;
   consoleLog: string;
   endedByUs = false;
-  readonly #child: ChildProcess;
+  readonly #launched: Launched;
   readonly #sockets: readonly string[];
 
-  private constructor(name: string, child: ChildProcess, agentSocket: string, consoleLog: string, commandLine: string, monitor: Qmp, dead: Promise<MachineDeath>, sockets: readonly string[]) {
+  private constructor(name: string, launched: Launched, agentSocket: string, consoleLog: string, commandLine: string, monitor: Qmp, dead: Promise<MachineDeath>, sockets: readonly string[]) {
     this.name = name;
-    this.#child = child;
-    this.pid = child.pid ?? -1;
+    this.#launched = launched;
+    this.pid = launched.pid;
     this.agentSocket = agentSocket;
     this.consoleLog = consoleLog;
     this.commandLine = commandLine;
@@ -83,26 +82,15 @@ export class QemuMachine implements Machine {
     const qemuLog = join(options.dir, "qemu.log");
     const listening = await Qmp.listen(monitorSocket);
 
-    const files = [openSync(consoleLog, "a"), openSync(qemuLog, "a")];
-    if (options.restoreFrom !== undefined) files.push(openSync(options.restoreFrom, "r"));
-    let child: ChildProcess;
-    try {
-      // TMPDIR: what a clone writes to its disk goes to an unlinked file there, not to a /tmp that may be RAM
-      child = spawnTied(argv, { stdio: ["pipe", ...files], env: { ...process.env, TMPDIR: options.dir, GLIBC_TUNABLES: ALLOCATOR } });
-    } finally {
-      for (const file of files) closeSync(file);
-    }
-    child.stdin?.on("error", () => undefined); // EPIPE of a machine that died; its death is told by `dead`
+    // tmpDir: what a clone writes to its disk goes to an unlinked file there, not to a /tmp that may be RAM
+    const { restoreFrom: input } = options;
+    const launched = await launch(argv, { stdout: consoleLog, stderr: qemuLog, tmpDir: options.dir, tunables: ALLOCATOR, ...(input === undefined ? {} : { input }) });
 
     let shutdownReason: string | undefined;
     let trouble: string | undefined;
     const place = { consoleLog };
     let machine: QemuMachine | undefined;
-    const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
-      child.once("error", () => resolve({ code: 127, signal: null }));
-      child.once("exit", (code, signal) => resolve({ code, signal }));
-    });
-    const dead = ended.then(async ({ code, signal }) =>
+    const dead = launched.ended.then(async ({ code, signal }) =>
       classifyDeath({
         code,
         signal,
@@ -134,16 +122,16 @@ export class QemuMachine implements Machine {
         if (event !== "BLOCK_IO_ERROR") return;
         // QEMU would stop the guest and wait for space for ever; ended now, it is told from a hanging kernel
         trouble = `the guest's disk could not be written or read on the host (${data["nospace"] === true ? "no space left" : String(data["reason"] ?? "input/output error")})`;
-        killGroup(child);
+        launched.kill();
       });
-      machine = new QemuMachine(options.name, child, agentSocket, consoleLog, printable(argv), monitor, dead, [agentSocket, monitorSocket]);
+      machine = new QemuMachine(options.name, launched, agentSocket, consoleLog, printable(argv), monitor, dead, [agentSocket, monitorSocket]);
       if (options.restoreFrom !== undefined) {
         await race(machine.#load(), { deadlineMs: options.startLimitMs, code: "VM_START_FAILED", what: `load of the saved state for ${options.name}`, death: diedEarly });
       }
       return machine;
     } catch (error) {
-      killGroup(child);
-      await ended;
+      launched.kill();
+      await launched.ended;
       throw error;
     } finally {
       listening.close();
@@ -162,7 +150,7 @@ export class QemuMachine implements Machine {
     await this.#writeState(stateFile, limitMs);
     this.endedByUs = true;
     await this.monitor.send("quit").catch(() => undefined);
-    const forced = setTimeout(() => killGroup(this.#child), limitMs);
+    const forced = setTimeout(() => this.#launched.kill(), limitMs);
     await this.dead;
     clearTimeout(forced);
   }
@@ -188,21 +176,21 @@ export class QemuMachine implements Machine {
 
   async kill(): Promise<void> {
     this.endedByUs = true;
-    killGroup(this.#child);
+    this.#launched.kill();
     await this.dead;
     this.monitor.close();
     await Promise.all(this.#sockets.map((path) => rm(path, { force: true })));
   }
 
   murder(): void {
-    killGroup(this.#child);
+    this.#launched.kill();
   }
 
   async dumpTasks(): Promise<boolean> {
     try {
       for (const key of ["9", "t", "w", "l"]) {
         await this.monitor.send("chardev-send-break", { id: "console" });
-        this.#child.stdin?.write(key);
+        this.#launched.feed(key);
         await delay(300); // the kernel reads one character after each break; there is no sign to wait for
       }
       return true;

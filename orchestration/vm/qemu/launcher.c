@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Preloaded into QEMU: holds it in front of its main() and makes machines by
+ * fork, each of which goes on into main() with arguments of its own. What the
+ * dynamic linker and the constructors do is done once, not for each machine.
+ *
+ * Acts only where the one argument begins with MARK. That is long, for the
+ * machines' arguments are written over it: a machine's command line is read
+ * from /proc as if the machine had been executed.
+ *
+ * Commands, one a line on standard input, their words separated by blanks and
+ * percent-encoded:
+ *   start ID STDOUT STDERR INPUT TMPDIR ARGUMENT...	INPUT: read as descriptor 3, or "-"
+ *   feed ID TEXT					written to standard input
+ * Answers on standard output: "ready", "started ID PID", "failed ID REASON",
+ * "ended ID CODE SIGNAL". Both outputs are appended to. A machine leads a
+ * process group of its own and dies with this process, which kills what is left
+ * at the end of its input.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MARK		"buslab-launcher"
+#define MAX_WORDS	256
+#define MAX_LINE	(256 * 1024)
+
+typedef int (*main_fn)(int argc, char **argv, char **envp);
+typedef int (*start_fn)(main_fn main, int argc, char **argv, void (*init)(void),
+			void (*fini)(void), void (*rtld_fini)(void),
+			void *stack_end);
+
+/* A machine that runs. */
+struct machine {
+	struct machine *next;
+	pid_t pid;
+	int feed;
+	char id[];
+};
+
+/* What main() goes on with. */
+struct arguments {
+	int argc;
+	char *argv[MAX_WORDS + 1];
+};
+
+static main_fn qemu_main;
+static struct machine *machines;
+static struct arguments arguments;
+
+/* Where the arguments of this process lie, in one piece. */
+static char *area;
+static size_t area_size;
+
+/*
+ * QEMU has the allocator give back every free page whenever its RCU thread has
+ * nothing to do. Each of some hundred system calls then interrupts the
+ * processor that runs the guest, and the pages fault in again.
+ */
+int malloc_trim(size_t pad)
+{
+	(void)pad;
+	return 0;
+}
+
+__attribute__((format(printf, 1, 2))) static void answer(const char *format, ...)
+{
+	char line[512];
+	va_list args;
+	int length;
+
+	va_start(args, format);
+	length = vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	if (length >= (int)sizeof(line))
+		length = sizeof(line) - 1;
+	if (write(STDOUT_FILENO, line, length) != length)
+		_exit(1);
+}
+
+static int hex(char digit)
+{
+	if (digit >= '0' && digit <= '9')
+		return digit - '0';
+	if (digit >= 'a' && digit <= 'f')
+		return digit - 'a' + 10;
+	if (digit >= 'A' && digit <= 'F')
+		return digit - 'A' + 10;
+	return -1;
+}
+
+/* Decodes in place: what is decoded is never longer. */
+static void decode(char *word)
+{
+	char *to = word;
+
+	for (; *word; word++) {
+		if (*word == '%' && hex(word[1]) >= 0 && hex(word[2]) >= 0) {
+			*to++ = (char)(hex(word[1]) << 4 | hex(word[2]));
+			word += 2;
+		} else {
+			*to++ = *word;
+		}
+	}
+	*to = '\0';
+}
+
+static int split(char *line, char **words)
+{
+	int n = 0;
+
+	for (char *word = strsep(&line, " "); word; word = strsep(&line, " ")) {
+		if (n == MAX_WORDS)
+			return -1;
+		decode(word);
+		words[n++] = word;
+	}
+	words[n] = NULL;
+
+	return n;
+}
+
+static void place(const char *path, int flags, int descriptor)
+{
+	int file = open(path, flags, 0644);
+
+	if (file < 0) {
+		dprintf(STDERR_FILENO, "%s cannot be opened: %s\n", path,
+			strerror(errno));
+		_exit(126);
+	}
+	if (file != descriptor) {
+		dup2(file, descriptor);
+		close(file);
+	}
+}
+
+/* The words become the arguments of this process, where everybody else reads them too. */
+static void take_arguments(int n, char **words)
+{
+	char *to = area;
+
+	memset(area, 0, area_size);
+	for (int i = 0; i < n; i++) {
+		arguments.argv[i] = to;
+		to = stpcpy(to, words[i]) + 1;
+	}
+	arguments.argv[n] = NULL;
+	arguments.argc = n;
+}
+
+static void become_machine(pid_t parent, int input, int n, char **words)
+{
+	sigset_t none;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	setpgid(0, 0);
+	signal(SIGPIPE, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+
+	dup2(input, STDIN_FILENO);
+	/* this one first: what goes wrong next is told there */
+	place(words[3], O_WRONLY | O_APPEND | O_CREAT, STDERR_FILENO);
+	place(words[2], O_WRONLY | O_APPEND | O_CREAT, STDOUT_FILENO);
+	close_range(3, ~0U, 0);
+	if (strcmp(words[4], "-"))
+		place(words[4], O_RDONLY, 3);
+	setenv("TMPDIR", words[5], 1);
+	take_arguments(n - 6, words + 6);
+}
+
+static size_t length_of(int n, char **words)
+{
+	size_t sum = 0;
+
+	for (int i = 0; i < n; i++)
+		sum += strlen(words[i]) + 1;
+	return sum;
+}
+
+/* Returns 1 in the machine. */
+static int start(int n, char **words)
+{
+	pid_t parent = getpid(), pid;
+	struct machine *machine;
+	int pipes[2];
+
+	if (n < 7 || length_of(n - 6, words + 6) > area_size) {
+		answer("failed %s %d words do not fit\n", n > 1 ? words[1] : "?", n);
+		return 0;
+	}
+	machine = malloc(sizeof(*machine) + strlen(words[1]) + 1);
+	if (!machine || pipe2(pipes, O_CLOEXEC) < 0) {
+		answer("failed %s %s\n", words[1], strerror(errno));
+		free(machine);
+		return 0;
+	}
+
+	pid = fork();
+	if (pid == 0) {
+		become_machine(parent, pipes[0], n, words);
+		return 1;
+	}
+	close(pipes[0]);
+	if (pid < 0) {
+		answer("failed %s %s\n", words[1], strerror(errno));
+		close(pipes[1]);
+		free(machine);
+		return 0;
+	}
+
+	/* here too: whoever reads the answer may kill the group at once */
+	setpgid(pid, pid);
+	machine->pid = pid;
+	machine->feed = pipes[1];
+	strcpy(machine->id, words[1]);
+	machine->next = machines;
+	machines = machine;
+	answer("started %s %d\n", machine->id, pid);
+
+	return 0;
+}
+
+static void feed(const char *id, const char *text)
+{
+	for (struct machine *machine = machines; machine; machine = machine->next)
+		if (!strcmp(machine->id, id) && write(machine->feed, text, strlen(text)) < 0)
+			return; /* it is about to end, and that is told */
+}
+
+static void reap(void)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		struct machine **at = &machines, *machine;
+
+		while (*at && (*at)->pid != pid)
+			at = &(*at)->next;
+		machine = *at;
+		if (!machine)
+			continue;
+		*at = machine->next;
+		close(machine->feed);
+		answer("ended %s %d %d\n", machine->id,
+		       WIFEXITED(status) ? WEXITSTATUS(status) : 0,
+		       WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+		free(machine);
+	}
+}
+
+/* Returns 1 in a machine. */
+static int obey(char *line)
+{
+	char *words[MAX_WORDS + 1];
+	int n = split(line, words);
+
+	if (n > 1 && !strcmp(words[0], "start"))
+		return start(n, words);
+	if (n == 3 && !strcmp(words[0], "feed"))
+		feed(words[1], words[2]);
+	return 0;
+}
+
+/* Returns in a machine only. */
+static void serve(void)
+{
+	static char line[MAX_LINE];
+	size_t filled = 0;
+	struct pollfd ready[2] = {
+		{ .fd = STDIN_FILENO, .events = POLLIN },
+		{ .events = POLLIN },
+	};
+	sigset_t children;
+
+	unsetenv("LD_PRELOAD");
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&children);
+	sigaddset(&children, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &children, NULL);
+	ready[1].fd = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
+	answer("ready\n");
+
+	for (;;) {
+		struct signalfd_siginfo info;
+		ssize_t got;
+		char *end;
+
+		if (poll(ready, 2, -1) < 0 && errno != EINTR)
+			break;
+		if (ready[1].revents) {
+			while (read(ready[1].fd, &info, sizeof(info)) > 0)
+				;
+			reap();
+		}
+		if (!ready[0].revents)
+			continue;
+		got = read(STDIN_FILENO, line + filled, sizeof(line) - filled);
+		if (got <= 0)
+			break;
+		filled += got;
+		while ((end = memchr(line, '\n', filled))) {
+			*end++ = '\0';
+			if (obey(line))
+				return;
+			filled -= end - line;
+			memmove(line, end, filled);
+		}
+	}
+
+	for (struct machine *machine = machines; machine; machine = machine->next)
+		kill(-machine->pid, SIGKILL);
+	_exit(0);
+}
+
+static int launching_main(int argc, char **argv, char **envp)
+{
+	if (argc != 2 || strncmp(argv[1], MARK, strlen(MARK)))
+		return qemu_main(argc, argv, envp);
+
+	area = argv[0];
+	area_size = argv[1] + strlen(argv[1]) - area;
+	serve();
+
+	return qemu_main(arguments.argc, arguments.argv, environ);
+}
+
+int __libc_start_main(main_fn main, int argc, char **argv, void (*init)(void),
+		      void (*fini)(void), void (*rtld_fini)(void),
+		      void *stack_end)
+{
+	start_fn next = (start_fn)dlsym(RTLD_NEXT, "__libc_start_main");
+
+	qemu_main = main;
+	return next(launching_main, argc, argv, init, fini, rtld_fini, stack_end);
+}
