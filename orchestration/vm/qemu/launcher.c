@@ -27,14 +27,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define MARK		"buslab-launcher"
 #define MAX_WORDS	256
 #define MAX_LINE	(256 * 1024)
+/* one chip of the board "virt" */
+#define FLASH_SIZE	(64UL << 20)
+#define ZEROS_SIZE	(2UL << 20)
+/* above what machines use */
+#define ZEROS_FD	200
 
 typedef int (*main_fn)(int argc, char **argv, char **envp);
 typedef int (*start_fn)(main_fn main, int argc, char **argv, void (*init)(void),
@@ -59,6 +66,9 @@ static main_fn qemu_main;
 static struct machine *machines;
 static struct arguments arguments;
 
+/* A file of zeros that machines map, or -1. */
+static int zeros = -1;
+
 /* Where the arguments of this process lie, in one piece. */
 static char *area;
 static size_t area_size;
@@ -72,6 +82,28 @@ int malloc_trim(size_t pad)
 {
 	(void)pad;
 	return 0;
+}
+
+/*
+ * The flash chips of Arm boards are empty, and QEMU reads every page of them
+ * while it takes in a frozen state. Where an anonymous page that was only read
+ * takes memory, that is 128 MiB a machine; a file's pages are there once.
+ */
+static int share_zeros(char *start)
+{
+	for (size_t at = 0; at < FLASH_SIZE; at += ZEROS_SIZE)
+		if (mmap(start + at, ZEROS_SIZE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_FIXED, zeros, 0) == MAP_FAILED)
+			return -1;
+	return 0;
+}
+
+/* QEMU asks for huge pages just after it has mapped memory of a guest. */
+int madvise(void *start, size_t size, int advice)
+{
+	if (zeros >= 0 && advice == MADV_HUGEPAGE && size == FLASH_SIZE)
+		return share_zeros(start);
+	return syscall(SYS_madvise, start, size, advice);
 }
 
 __attribute__((format(printf, 1, 2))) static void answer(const char *format, ...)
@@ -176,7 +208,8 @@ static void become_machine(pid_t parent, int input, int n, char **words)
 	/* this one first: what goes wrong next is told there */
 	place(words[3], O_WRONLY | O_APPEND | O_CREAT, STDERR_FILENO);
 	place(words[2], O_WRONLY | O_APPEND | O_CREAT, STDOUT_FILENO);
-	close_range(3, ~0U, 0);
+	close_range(3, ZEROS_FD - 1, 0);
+	close_range(ZEROS_FD + 1, ~0U, 0);
 	if (strcmp(words[4], "-"))
 		place(words[4], O_RDONLY, 3);
 	setenv("TMPDIR", words[5], 1);
@@ -277,6 +310,16 @@ static int obey(char *line)
 	return 0;
 }
 
+static void open_zeros(void)
+{
+	int file = memfd_create("zeros", MFD_CLOEXEC);
+
+	if (file >= 0 && !ftruncate(file, ZEROS_SIZE))
+		zeros = dup3(file, ZEROS_FD, O_CLOEXEC);
+	if (file >= 0)
+		close(file);
+}
+
 /* Returns in a machine only. */
 static void serve(void)
 {
@@ -288,6 +331,7 @@ static void serve(void)
 	};
 	sigset_t children;
 
+	open_zeros();
 	unsetenv("LD_PRELOAD");
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&children);
