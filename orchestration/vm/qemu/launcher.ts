@@ -1,5 +1,5 @@
 import type { ChildProcess } from "node:child_process";
-import { existsSync, openSync, closeSync } from "node:fs";
+import { closeSync, existsSync, openSync } from "node:fs";
 import { mkdir, readFile, rename, rm } from "node:fs/promises";
 import { constants } from "node:os";
 import { join } from "node:path";
@@ -202,9 +202,9 @@ async function compile(): Promise<string | undefined> {
   const dir = join(cacheDir(), "launcher");
   const path = join(dir, `${short(digestOf(await readFile(SOURCE)))}.so`);
   if (existsSync(path)) return path;
-  await mkdir(dir, { recursive: true });
   const fresh = `${path}.${process.pid}`;
   try {
+    await mkdir(dir, { recursive: true });
     await exec(["gcc", "-O2", "-shared", "-fPIC", "-o", fresh, SOURCE, "-ldl"]);
     await rename(fresh, path);
     return path;
