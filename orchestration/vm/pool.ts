@@ -22,7 +22,7 @@ export type LeaseFields = Pick<RecordOf<"lease">, "type" | "target" | "test" | "
 
 /** What the pool needs of a template. */
 export type PooledTemplate = Pick<Template, "clone" | "target" | "taint" | "probes" | "decoder"> &
-  Partial<Pick<Template, "frozen">> & {
+  Partial<Pick<Template, "frozen" | "source">> & {
     /** There is one machine: it is not prepared for a test before the test ahead has given it back. */
     readonly single?: boolean;
   };

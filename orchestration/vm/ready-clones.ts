@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { rm } from "node:fs/promises";
 import { asSuiteError, SuiteError } from "../base/errors.ts";
 import type { Clone } from "./clone.ts";
+import type { CloneSource } from "./clone-source.ts";
 import type { Template } from "./template.ts";
 import { runPrefix } from "./run-name.ts";
 
@@ -9,17 +10,21 @@ export interface ReadyClone extends Clone {
   readonly dir: string;
 }
 
+/** What clones are made of; one without a source, such as a machine that is not ours to copy, is asked for each. */
+export type ClonedTemplate = Pick<Template, "clone" | "target"> & Partial<Pick<Template, "source">>;
+
 /** Keeps clones of one template running ahead of need, so that a test does not wait for one. */
 export class ReadyClones {
-  readonly #template: Pick<Template, "clone" | "target">;
+  readonly #template: ClonedTemplate;
   readonly #dir: string;
   readonly #runId: string;
   readonly #ahead: number;
   readonly #nextLabel: () => string;
   readonly #signal: AbortSignal;
   readonly #waiting: Promise<ReadyClone>[] = [];
+  #source: Pick<CloneSource, "clone" | "close"> | undefined;
 
-  constructor(options: { template: Pick<Template, "clone" | "target">; dir: string; runId: string; ahead: number; nextLabel: () => string; signal: AbortSignal }) {
+  constructor(options: { template: ClonedTemplate; dir: string; runId: string; ahead: number; nextLabel: () => string; signal: AbortSignal }) {
     this.#template = options.template;
     this.#dir = options.dir;
     this.#runId = options.runId;
@@ -67,19 +72,29 @@ export class ReadyClones {
         if (clone !== undefined) await rm(clone.dir, { recursive: true, force: true });
       }),
     );
+    await this.#source?.close();
   }
 
   async #start(): Promise<ReadyClone> {
     const label = this.#nextLabel();
     const dir = join(this.#dir, label);
     try {
-      const clone = await this.#template.clone({ name: `${runPrefix(this.#runId)}${label}`, dir, signal: this.#signal });
+      const clone = await this.#from().clone({ name: `${runPrefix(this.#runId)}${label}`, dir, signal: this.#signal });
       return { ...clone, dir };
     } catch (error) {
       // qemu.log of a clone that did not start stays for whoever looks into it
       if (this.#signal.aborted) await rm(dir, { recursive: true, force: true });
       throw error;
     }
+  }
+
+  #from(): Pick<CloneSource, "clone"> {
+    if (this.#template.source === undefined) return this.#template;
+    if (this.#source === undefined) {
+      const label = `${this.#nextLabel()}parent`;
+      this.#source = this.#template.source({ name: `${runPrefix(this.#runId)}${label}`, dir: join(this.#dir, label) });
+    }
+    return this.#source;
   }
 }
 

@@ -21,6 +21,7 @@ import { QemuMachine } from "./qemu/machine.ts";
 import { socketDirOf } from "./run-name.ts";
 import { makeSocketDir } from "./socket-dir.ts";
 import { startClone, type Clone } from "./clone.ts";
+import { CloneSource } from "./clone-source.ts";
 import { obtainTemplate, type TemplateFiles } from "./template-cache.ts";
 
 export interface TemplateSpec {
@@ -69,6 +70,8 @@ export interface Template {
   readonly frozen: { readonly hardware: Hardware; readonly files: TemplateFiles };
   /** A running, reseeded machine whose agent answers. @throws VM_START_FAILED | VM_DIED | GUEST_TIMEOUT */
   clone(options: { readonly name: string; readonly dir: string; readonly signal?: AbortSignal }): Promise<Clone>;
+  /** For many of them; to be closed. The parent's name and folder are its own. */
+  source(parent: { readonly name: string; readonly dir: string }): Pick<CloneSource, "clone" | "close">;
 }
 
 const GIBIBYTE = 1024 ** 3;
@@ -119,6 +122,7 @@ export async function prepareTemplate(spec: TemplateSpec, ctx: TemplateContext):
     });
   }
   const restored = await restoredHardware(hardware, files.dir);
+  const each = { socketDir: socketDirOf(ctx.runId), limits: spec.limits, connectAgent: ctx.connectAgent };
   return {
     key: files.key,
     dir: files.dir,
@@ -130,7 +134,8 @@ export async function prepareTemplate(spec: TemplateSpec, ctx: TemplateContext):
     parameters: files.facts.parameters,
     readyMs: performance.now() - started,
     frozen: { hardware, files },
-    clone: (options) => startClone(files, restored, { ...options, socketDir: socketDirOf(ctx.runId), limits: spec.limits, connectAgent: ctx.connectAgent }),
+    clone: (options) => startClone(files, restored, { ...options, ...each }),
+    source: (parent) => new CloneSource(files, restored, parent, each),
   };
 }
 

@@ -11,13 +11,17 @@
  * Commands, one a line on standard input, their words separated by blanks and
  * percent-encoded:
  *   start ID STDOUT STDERR INPUT TMPDIR ARGUMENT...	INPUT: read as descriptor 3, or "-"
+ *   fork ID PARENT STDOUT STDERR TMPDIR NAME AGENT MONITOR	NAME: in place of the parent's; AGENT: path listened at;
+ *								MONITOR: path connected to
  *   feed ID TEXT					written to standard input
+ * A fork is a copy of a machine whose guest is stopped, with files of its own, see fork.c.
  * Answers on standard output: "ready", "started ID PID", "failed ID REASON",
  * "ended ID CODE SIGNAL". Both outputs are appended to. A machine leads a
  * process group of its own and dies with this process, which kills what is left
  * at the end of its input.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -27,12 +31,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "fork.h"
 
 #define MARK		"buslab-launcher"
 #define MAX_WORDS	256
@@ -53,6 +64,8 @@ struct machine {
 	struct machine *next;
 	pid_t pid;
 	int feed;
+	/* where it is told to fork */
+	int control;
 	char id[];
 };
 
@@ -98,9 +111,14 @@ static int share_zeros(char *start)
 	return 0;
 }
 
-/* QEMU asks for huge pages just after it has mapped memory of a guest. */
+/*
+ * QEMU asks for huge pages just after it has mapped memory of a guest. It asks
+ * too that its memory should not be seen in a fork, which is not wanted here.
+ */
 int madvise(void *start, size_t size, int advice)
 {
+	if (advice == MADV_DONTFORK)
+		return 0;
 	if (zeros >= 0 && advice == MADV_HUGEPAGE && size == FLASH_SIZE)
 		return share_zeros(start);
 	return syscall(SYS_madvise, start, size, advice);
@@ -192,7 +210,7 @@ static void take_arguments(int n, char **words)
 	arguments.argc = n;
 }
 
-static void become_machine(pid_t parent, int input, int n, char **words)
+static void become_machine(pid_t parent, int input, int control, int n, char **words)
 {
 	sigset_t none;
 
@@ -208,12 +226,14 @@ static void become_machine(pid_t parent, int input, int n, char **words)
 	/* this one first: what goes wrong next is told there */
 	place(words[3], O_WRONLY | O_APPEND | O_CREAT, STDERR_FILENO);
 	place(words[2], O_WRONLY | O_APPEND | O_CREAT, STDOUT_FILENO);
+	dup3(control, ORDER_FD, O_CLOEXEC);
 	close_range(3, ZEROS_FD - 1, 0);
-	close_range(ZEROS_FD + 1, ~0U, 0);
+	close_range(ORDER_FD + 1, ~0U, 0);
 	if (strcmp(words[4], "-"))
 		place(words[4], O_RDONLY, 3);
 	setenv("TMPDIR", words[5], 1);
 	take_arguments(n - 6, words + 6);
+	allow_forks(area, area_size);
 }
 
 static size_t length_of(int n, char **words)
@@ -225,47 +245,283 @@ static size_t length_of(int n, char **words)
 	return sum;
 }
 
+/* A machine to be, with the launcher's ends of its pipe and its socket; the others are in @input and @control. */
+static struct machine *new_machine(const char *id, int *input, int *control)
+{
+	struct machine *machine = malloc(sizeof(*machine) + strlen(id) + 1);
+	int pipes[2], sockets[2];
+
+	if (!machine || pipe2(pipes, O_CLOEXEC) < 0) {
+		free(machine);
+		return NULL;
+	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0) {
+		close(pipes[0]);
+		close(pipes[1]);
+		free(machine);
+		return NULL;
+	}
+	strcpy(machine->id, id);
+	*input = pipes[0];
+	machine->feed = pipes[1];
+	*control = sockets[0];
+	machine->control = sockets[1];
+
+	return machine;
+}
+
+static void free_machine(struct machine *machine)
+{
+	close(machine->feed);
+	close(machine->control);
+	free(machine);
+}
+
+/* From now on its end is told. */
+static void add_machine(struct machine *machine, pid_t pid)
+{
+	machine->pid = pid;
+	machine->next = machines;
+	machines = machine;
+	answer("started %s %d\n", machine->id, pid);
+}
+
 /* Returns 1 in the machine. */
 static int start(int n, char **words)
 {
 	pid_t parent = getpid(), pid;
 	struct machine *machine;
-	int pipes[2];
+	int input, control;
 
 	if (n < 7 || length_of(n - 6, words + 6) > area_size) {
 		answer("failed %s %d words do not fit\n", n > 1 ? words[1] : "?", n);
 		return 0;
 	}
-	machine = malloc(sizeof(*machine) + strlen(words[1]) + 1);
-	if (!machine || pipe2(pipes, O_CLOEXEC) < 0) {
+	machine = new_machine(words[1], &input, &control);
+	if (!machine) {
 		answer("failed %s %s\n", words[1], strerror(errno));
-		free(machine);
 		return 0;
 	}
 
 	pid = fork();
 	if (pid == 0) {
-		become_machine(parent, pipes[0], n, words);
+		become_machine(parent, input, control, n, words);
 		return 1;
 	}
-	close(pipes[0]);
+	close(input);
+	close(control);
 	if (pid < 0) {
 		answer("failed %s %s\n", words[1], strerror(errno));
-		close(pipes[1]);
-		free(machine);
+		free_machine(machine);
 		return 0;
 	}
-
 	/* here too: whoever reads the answer may kill the group at once */
 	setpgid(pid, pid);
-	machine->pid = pid;
-	machine->feed = pipes[1];
-	strcpy(machine->id, words[1]);
-	machine->next = machines;
-	machines = machine;
-	answer("started %s %d\n", machine->id, pid);
+	add_machine(machine, pid);
 
 	return 0;
+}
+
+/* The files of a fork that is about to be made. */
+static int add_file(struct order *order, int place, int file)
+{
+	if (file < 0 || order->n == MAX_FILES) {
+		if (file >= 0)
+			close(file);
+		return -1;
+	}
+	order->place[order->n] = place;
+	order->file[order->n++] = file;
+	return 0;
+}
+
+static int unix_socket(const char *path, int listening)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int file = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
+	if (file >= 0 && !listening && connect(file, (struct sockaddr *)&address, sizeof(address)) == 0)
+		return file;
+	if (file >= 0 && listening && bind(file, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(file, 1) == 0)
+		return file;
+	if (file >= 0)
+		close(file);
+	return -1;
+}
+
+/* Another counter with the same count, or another epoll instance that waits for as little: nothing. */
+static int same_notifier(const char *info, int epoll)
+{
+	char line[128];
+	unsigned long count = 0;
+	int entries = 0;
+	FILE *file = fopen(info, "re");
+
+	if (!file)
+		return -1;
+	while (fgets(line, sizeof(line), file)) {
+		entries += !strncmp(line, "tfd:", 4);
+		sscanf(line, "eventfd-count: %lx", &count);
+	}
+	fclose(file);
+	if (epoll)
+		return entries ? -1 : epoll_create1(EPOLL_CLOEXEC);
+	return eventfd(count, EFD_CLOEXEC);
+}
+
+/* A copy without a name of a file that has none any more. */
+static int same_file(const char *path, const char *folder)
+{
+	int from = open(path, O_RDONLY | O_CLOEXEC);
+	int to = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	off_t at = 0, end = -1;
+	struct stat status;
+
+	if (from < 0 || to < 0 || fstat(from, &status) < 0 || ftruncate(to, status.st_size) < 0)
+		goto failed;
+	while ((at = lseek(from, at, SEEK_DATA)) >= 0) {
+		off_t written = at;
+
+		end = lseek(from, at, SEEK_HOLE);
+		while (at < end)
+			if (copy_file_range(from, &at, to, &written, end - at, 0) <= 0)
+				goto failed;
+	}
+	if (errno != ENXIO)
+		goto failed;
+	close(from);
+	return to;
+failed:
+	if (from >= 0)
+		close(from);
+	if (to >= 0)
+		close(to);
+	return -1;
+}
+
+/*
+ * What the fork must not share with a machine: counters, and files without a
+ * name, to which its disk is written. Files with a name and the descriptor of
+ * signals are only read. 0, or -1 for a file that there is no copy of.
+ */
+static int add_own_file(struct order *order, int place, const char *link, const char *path, const char *info, const char *folder)
+{
+	size_t length = strlen(link), end = strlen(" (deleted)");
+	struct stat status;
+
+	if (!strcmp(link, "anon_inode:[eventfd]") || !strcmp(link, "anon_inode:[eventpoll]"))
+		return add_file(order, place, same_notifier(info, link[17] == 'p'));
+	if (!strncmp(link, "socket:", 7) || !strcmp(link, "anon_inode:[signalfd]"))
+		return 0;
+	if (link[0] != '/' || stat(path, &status) < 0 || !S_ISREG(status.st_mode))
+		return -1;
+	if (length > end && !strcmp(link + length - end, " (deleted)"))
+		return add_file(order, place, same_file(path, folder));
+	return 0;
+}
+
+/* Returns what cannot be copied, or NULL. */
+static const char *add_own_files(struct order *order, pid_t pid, const char *folder)
+{
+	static char found[160];
+	char path[64], info[64];
+	struct dirent *entry;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	dir = opendir(path);
+	if (!dir)
+		return "the list of its files";
+	while ((entry = readdir(dir))) {
+		int place = atoi(entry->d_name);
+		ssize_t length;
+
+		if (place <= STDERR_FILENO || place >= ZEROS_FD)
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, place);
+		snprintf(info, sizeof(info), "/proc/%d/fdinfo/%d", pid, place);
+		length = readlink(path, found, sizeof(found) - 1);
+		if (length < 0)
+			continue;
+		found[length] = '\0';
+		if (add_own_file(order, place, found, path, info, folder)) {
+			closedir(dir);
+			return found;
+		}
+	}
+	closedir(dir);
+
+	return NULL;
+}
+
+static void set_name(struct order *order, const char *id, const char *name)
+{
+	char path[64], line[4096];
+	ssize_t got;
+	int file;
+
+	snprintf(path, sizeof(path), "/proc/%s/cmdline", id);
+	file = open(path, O_RDONLY | O_CLOEXEC);
+	got = file < 0 ? 0 : read(file, line, sizeof(line) - 1);
+	if (file >= 0)
+		close(file);
+	if (got <= 0)
+		return;
+	line[got] = '\0';
+	for (char *at = line; at < line + got; at += strlen(at) + 1) {
+		char *next = at + strlen(at) + 1;
+
+		if (strcmp(at, "-name") || next >= line + got || strlen(name) > strlen(next) || strlen(next) >= sizeof(order->name))
+			continue;
+		strcpy(order->old_name, next);
+		strcpy(order->name, name);
+	}
+}
+
+static void fork_machine(int n, char **words)
+{
+	struct machine *parent = machines, *machine;
+	struct order order = { 0 };
+	int input, control, out, err;
+	char why[256] = "", pid_text[16];
+	const char *bad;
+	pid_t pid = -1;
+
+	if (n != 9) {
+		answer("failed %s a fork takes 9 words, not %d\n", n > 1 ? words[1] : "?", n);
+		return;
+	}
+	while (parent && strcmp(parent->id, words[2]))
+		parent = parent->next;
+	machine = parent ? new_machine(words[1], &input, &control) : NULL;
+	if (!machine) {
+		answer("failed %s %s\n", words[1], parent ? strerror(errno) : "its parent has ended");
+		return;
+	}
+	out = open(words[3], O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+	err = open(words[4], O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+	unlink(words[7]);
+	snprintf(pid_text, sizeof(pid_text), "%d", parent->pid);
+	set_name(&order, pid_text, words[6]);
+	if (add_file(&order, STDIN_FILENO, input) || add_file(&order, ORDER_FD, control) ||
+	    add_file(&order, STDOUT_FILENO, out) || add_file(&order, STDERR_FILENO, err) ||
+	    add_file(&order, AGENT_LISTENER, unix_socket(words[7], 1)) ||
+	    add_file(&order, MONITOR_CONNECTION, unix_socket(words[8], 0)))
+		snprintf(why, sizeof(why), "its files cannot be opened: %s", strerror(errno));
+	else if ((bad = add_own_files(&order, parent->pid, words[5])))
+		snprintf(why, sizeof(why), "%s cannot be copied", bad);
+	else
+		pid = order_fork(parent->pid, parent->control, &order, why, sizeof(why));
+	for (int i = 0; i < order.n; i++)
+		close(order.file[i]);
+	if (pid < 0) {
+		answer("failed %s %s\n", words[1], why);
+		free_machine(machine);
+		return;
+	}
+	setpgid(pid, pid);
+	add_machine(machine, pid);
 }
 
 static void feed(const char *id, const char *text)
@@ -289,11 +545,10 @@ static void reap(void)
 		if (!machine)
 			continue;
 		*at = machine->next;
-		close(machine->feed);
 		answer("ended %s %d %d\n", machine->id,
 		       WIFEXITED(status) ? WEXITSTATUS(status) : 0,
 		       WIFSIGNALED(status) ? WTERMSIG(status) : 0);
-		free(machine);
+		free_machine(machine);
 	}
 }
 
@@ -305,6 +560,8 @@ static int obey(char *line)
 
 	if (n > 1 && !strcmp(words[0], "start"))
 		return start(n, words);
+	if (n > 0 && !strcmp(words[0], "fork"))
+		fork_machine(n, words);
 	if (n == 3 && !strcmp(words[0], "feed"))
 		feed(words[1], words[2]);
 	return 0;

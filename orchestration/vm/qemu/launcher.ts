@@ -37,9 +37,24 @@ export interface Launched {
   feed(text: string): void;
   /** Kills it and its group; nothing where it has ended. */
   kill(): void;
+  /**
+   * Makes a copy of it with all of its threads, see fork.c; its guest has to be stopped, and nobody connected to its agent.
+   * Undefined where it was not started from a launcher. @throws VM_START_FAILED with the reason; the machine is to be given up then
+   */
+  fork?(options: ForkOptions): Promise<Launched>;
 }
 
-const SOURCE = join(import.meta.dirname, "launcher.c");
+/** What a fork has of its own. */
+export interface ForkOptions extends Omit<LaunchOptions, "input" | "tunables"> {
+  /** In place of its parent's in the command line, and not longer. */
+  readonly name: string;
+  /** Socket that it listens at for a client of the agent. */
+  readonly agentSocket: string;
+  /** Socket that somebody listens at for its monitor. */
+  readonly monitorSocket: string;
+}
+
+const SOURCES = ["launcher.c", "fork.c", "fork.h"].map((name) => join(import.meta.dirname, name));
 /** The one argument by which launcher.c knows that it is to act; machines' command lines are written over it. */
 const ARGUMENT = `buslab-launcher${" ".repeat(32 * 1024)}`;
 const READY_MS = 20_000;
@@ -95,18 +110,23 @@ class Launcher {
 
   /** @throws VM_START_FAILED when no process could be made */
   async start(argv: readonly string[], options: LaunchOptions): Promise<Launched> {
+    return this.#make("start", options.stdout, options.stderr, options.input ?? "-", options.tmpDir, ...argv);
+  }
+
+  async #make(verb: "start" | "fork", ...words: readonly string[]): Promise<Launched> {
     if (this.#gone !== undefined) throw this.#gone;
     this.#last += 1;
     const id = String(this.#last);
     const ended = new Promise<ProgramEnd>((resolve) => this.#running.set(id, resolve));
     const started = new Promise<number>((resolve, reject) => this.#starting.set(id, { resolve, reject }));
     this.#hold();
-    this.#send("start", id, options.stdout, options.stderr, options.input ?? "-", options.tmpDir, ...argv);
+    this.#send(verb, id, ...words);
     const pid = await started;
     return {
       pid,
       ended,
       feed: (text) => this.#send("feed", id, text),
+      fork: (own) => this.#make("fork", id, own.stdout, own.stderr, own.tmpDir, own.name, own.agentSocket, own.monitorSocket),
       kill: () => {
         if (!this.#running.has(id)) return;
         try {
@@ -192,7 +212,7 @@ export function launchAlone(argv: readonly [string, ...string[]], options: Launc
 
 let compiled: Promise<string | undefined> | undefined;
 
-/** launcher.c as a shared library, kept by the digest of its source; undefined where this host cannot compile it. */
+/** launcher.c and fork.c as a shared library, kept by the digest of their source; undefined where this host cannot compile it. */
 function library(): Promise<string | undefined> {
   compiled ??= compile();
   return compiled;
@@ -200,12 +220,12 @@ function library(): Promise<string | undefined> {
 
 async function compile(): Promise<string | undefined> {
   const dir = join(cacheDir(), "launcher");
-  const path = join(dir, `${short(digestOf(await readFile(SOURCE)))}.so`);
+  const path = join(dir, `${short(digestOf(Buffer.concat(await Promise.all(SOURCES.map((source) => readFile(source))))))}.so`);
   if (existsSync(path)) return path;
   const fresh = `${path}.${process.pid}`;
   try {
     await mkdir(dir, { recursive: true });
-    await exec(["gcc", "-O2", "-shared", "-fPIC", "-o", fresh, SOURCE, "-ldl"]);
+    await exec(["gcc", "-O2", "-shared", "-fPIC", "-o", fresh, ...SOURCES.filter((source) => source.endsWith(".c")), "-ldl"]);
     await rename(fresh, path);
     return path;
   } catch {

@@ -8,7 +8,7 @@ import type { MachineDeath } from "../../record/v1.ts";
 import type { Machine } from "../machine.ts";
 import { classifyDeath } from "./death.ts";
 import { qemuArgv, type Backing, type Hardware } from "./argv.ts";
-import { launch, type Launched } from "./launcher.ts";
+import { launch, type ForkOptions, type Launched } from "./launcher.ts";
 import { Qmp } from "./qmp.ts";
 
 export interface QemuStart {
@@ -23,6 +23,8 @@ export interface QemuStart {
   readonly disk: Backing["disk"];
   /** File of a saved device state; the machine starts paused in it. */
   readonly restoreFrom?: string;
+  /** A stopped machine with the same hardware, RAM and disk that can be forked, see {@link QemuMachine.forks}; the machine starts paused as its copy. */
+  readonly forkOf?: QemuMachine;
   readonly startLimitMs: number;
 }
 
@@ -80,11 +82,16 @@ export class QemuMachine implements Machine {
     const argv = qemuArgv(options.hardware, { ...options, monitorSocket, agentSocket, restore: options.restoreFrom !== undefined });
     const consoleLog = join(options.dir, "console.log");
     const qemuLog = join(options.dir, "qemu.log");
-    const listening = await Qmp.listen(monitorSocket);
+    const { restoreFrom: input, forkOf: parent } = options;
+    const listening = await Qmp.listen(monitorSocket, parent !== undefined);
 
     // tmpDir: what a clone writes to its disk goes to an unlinked file there, not to a /tmp that may be RAM
-    const { restoreFrom: input } = options;
-    const launched = await launch(argv, { stdout: consoleLog, stderr: qemuLog, tmpDir: options.dir, tunables: ALLOCATOR, ...(input === undefined ? {} : { input }) });
+    const files = { stdout: consoleLog, stderr: qemuLog, tmpDir: options.dir };
+    const launching = parent === undefined ? launch(argv, { ...files, tunables: ALLOCATOR, ...(input === undefined ? {} : { input }) }) : parent.#fork({ ...files, name: options.name, agentSocket, monitorSocket });
+    const launched = await launching.catch((error: unknown) => {
+      listening.close();
+      throw error;
+    });
 
     let shutdownReason: string | undefined;
     let trouble: string | undefined;
@@ -137,6 +144,16 @@ export class QemuMachine implements Machine {
       listening.close();
       void dead.then(() => Promise.all([agentSocket, monitorSocket].map((path) => rm(path, { force: true })))).catch(() => undefined);
     }
+  }
+
+  /** Whether {@link QemuStart.forkOf} can be this one, once its guest is stopped. */
+  get forks(): boolean {
+    return this.#launched.fork !== undefined;
+  }
+
+  #fork(options: ForkOptions): Promise<Launched> {
+    if (this.#launched.fork === undefined) return Promise.reject(new SuiteError("INTERNAL", `${this.name} cannot be forked`));
+    return this.#launched.fork(options);
   }
 
   /** Lets a restored machine run. */

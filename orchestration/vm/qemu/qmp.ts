@@ -33,8 +33,11 @@ export class Qmp {
     socket.on("close", () => this.#close());
   }
 
-  /** Listens on the path before QEMU is started with it. `connected` rejects when the signal is aborted. */
-  static async listen(path: string): Promise<{ connected: Promise<Qmp>; close: () => void }> {
+  /**
+   * Listens on the path before QEMU is started with it. `connected` rejects when the signal is aborted.
+   * @param negotiated the monitor has agreed on its capabilities before: it is that of a fork
+   */
+  static async listen(path: string, negotiated = false): Promise<{ connected: Promise<Qmp>; close: () => void }> {
     const server: Server = createServer();
     await new Promise<void>((resolve, reject) => {
       server.once("error", (error) => reject(new SuiteError("VM_START_FAILED", `no monitor socket can be made at ${path}`, { cause: error })));
@@ -44,7 +47,8 @@ export class Qmp {
       server.once("connection", (socket) => {
         server.close();
         const qmp = new Qmp(socket);
-        qmp.send("qmp_capabilities").then(() => resolve(qmp), reject);
+        if (negotiated) resolve(qmp);
+        else qmp.send("qmp_capabilities").then(() => resolve(qmp), reject);
       });
     });
     connected.catch(() => undefined); // whoever waits sees it; nobody may wait when QEMU died first
