@@ -34,25 +34,40 @@ export async function agentFigures(agent: AgentClient): Promise<Figure[]> {
   ];
 }
 
-/** Start of QEMU to a clone that answers, and to one with its own entropy and the right time. */
+/**
+ * A clone's start until it answers, and until it has its own entropy and the right time: as tests get it from the pool, and
+ * beside it, in turn, restored from the template's files, as the first one of a run is.
+ */
 export async function cloneFigures(template: Template, ctx: { readonly runId: string; readonly dir: string; readonly signal: AbortSignal }): Promise<Figure[]> {
-  const [answers, readies, seeded, memory]: [number[], number[], number[], number[]] = [[], [], [], []];
-  for (let turn = 0; turn < CLONES; turn++) {
+  const name = `buslab-${ctx.runId}-clone`;
+  const source = template.source({ name: `${name}parent`, dir: join(ctx.dir, "parent") });
+  const once = async (turn: string, from: Pick<Template, "clone">): Promise<{ readonly answerMs: number; readonly readyMs: number; readonly memoryMb: number }> => {
     const dir = join(ctx.dir, `clone${turn}`);
     await mkdir(dir);
-    const { machine, answerMs, readyMs } = await template.clone({ name: `buslab-${ctx.runId}-clone${turn}`, dir, signal: ctx.signal });
-    memory.push(await anonymousMb(machine.pid));
+    const { machine, answerMs, readyMs } = await from.clone({ name: `${name}${turn}`, dir, signal: ctx.signal });
+    const memoryMb = await anonymousMb(machine.pid);
     await machine.kill();
     await rm(dir, { recursive: true, force: true });
-    answers.push(answerMs);
-    readies.push(readyMs);
-    seeded.push(readyMs - answerMs);
+    return { answerMs, readyMs, memoryMb };
+  };
+  const [pooled, restored]: [Awaited<ReturnType<typeof once>>[], Awaited<ReturnType<typeof once>>[]] = [[], []];
+  try {
+    await once("p", source); // the first one waits for the parent
+    for (let turn = 0; turn < CLONES; turn++) {
+      pooled.push(await once(`p${turn}`, source));
+      restored.push(await once(`r${turn}`, template));
+    }
+  } finally {
+    await source.close();
   }
+  const of = (values: typeof pooled, what: (value: (typeof pooled)[number]) => number): number => median(values.map(what));
   return [
-    timed(`clone start to the agent's first answer, median of ${CLONES}`, median(answers), "ms"),
-    timed(`new random numbers and the time of day in a clone, median of ${CLONES}`, median(seeded), "ms"),
-    timed(`clone start to ready, median of ${CLONES}`, median(readies), "ms"),
-    timed(`anonymous memory of a ready clone, median of ${CLONES}`, median(memory), "MiB"),
+    timed(`clone start to the agent's first answer, median of ${CLONES}`, of(pooled, ({ answerMs }) => answerMs), "ms"),
+    timed(`new random numbers and the time of day in a clone, median of ${CLONES}`, of(pooled, ({ answerMs, readyMs }) => readyMs - answerMs), "ms"),
+    timed(`clone start to ready, median of ${CLONES}`, of(pooled, ({ readyMs }) => readyMs), "ms"),
+    timed(`anonymous memory of a ready clone, median of ${CLONES}`, of(pooled, ({ memoryMb }) => memoryMb), "MiB"),
+    timed(`clone restored from files: start to the agent's first answer, median of ${CLONES}`, of(restored, ({ answerMs }) => answerMs), "ms"),
+    timed(`clone restored from files: anonymous memory, median of ${CLONES}`, of(restored, ({ memoryMb }) => memoryMb), "MiB"),
   ];
 }
 

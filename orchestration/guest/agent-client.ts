@@ -4,6 +4,7 @@ import { Channel, type ConnectOptions } from "./channel.ts";
 import { FRAME, type Frame } from "./frame.ts";
 import * as machine from "./machine-requests.ts";
 import { encodeSpawn, Peer, type PeerHost } from "./peer.ts";
+import { rehearse } from "./rehearsal.ts";
 import type { SpawnOptions } from "./spawn-options.ts";
 import { syscallArch, type SyscallArch } from "./syscalls.ts";
 
@@ -61,6 +62,11 @@ export class AgentClient implements AsyncDisposable {
   async restored(options: Timeout & { readonly unixMs?: number; readonly seed?: Uint8Array } = {}): Promise<void> {
     const seed = options.seed ?? new Uint8Array(randomBytes(machine.SEED_BYTES));
     await machine.restored(this.channel, options.unixMs ?? Date.now(), seed, this.limit(options));
+  }
+
+  /** Does once what tests do again and again, see {@link rehearse}. */
+  rehearse(options: Timeout = {}): Promise<readonly string[]> {
+    return rehearse(this, this.limit(options));
   }
 
   /** Puts a line of user space into the kernel's log. @returns the kernel's taint mask, read behind it */

@@ -6,6 +6,8 @@ export interface GuestAgent {
   ping(options: { readonly timeoutMs: number }): Promise<void>;
   /** After a clone: new entropy and the time of day. Without it clones give equal random numbers and a standing clock. */
   restored(options: { readonly seed: Uint8Array; readonly unixMs: number; readonly timeoutMs: number }): Promise<void>;
+  /** Does once what tests do again and again, and leaves nothing behind. @returns what the guest refused */
+  rehearse?(options: { readonly timeoutMs: number }): Promise<readonly string[]>;
   /** Puts a line of user space into the kernel's log. @returns the kernel's taint mask, read behind it */
   mark(line: string, options: { readonly timeoutMs: number }): Promise<number>;
   exec(argv: readonly string[], options: { readonly timeoutMs: number }): Promise<GuestExit>;

@@ -135,7 +135,7 @@ export async function prepareTemplate(spec: TemplateSpec, ctx: TemplateContext):
     readyMs: performance.now() - started,
     frozen: { hardware, files },
     clone: (options) => startClone(files, restored, { ...options, ...each }),
-    source: (parent) => new CloneSource(files, restored, parent, each),
+    source: (parent) => new CloneSource(files, restored, parent, { ...each, onRestoring: (reason) => ctx.progress.step(`clones of ${title}`).done(`are restored from its files one by one: ${reason}`) }),
   };
 }
 

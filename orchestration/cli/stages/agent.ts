@@ -7,6 +7,7 @@ export const connectAgent: ConnectAgent = async (socketPath, options) => {
   return {
     ping: async (limit) => void (await client.ping(limit)),
     restored: (input) => client.restored(input),
+    rehearse: (limit) => client.rehearse(limit),
     mark: (line, limit) => client.mark(line, limit),
     exec: (argv, limit) => client.exec(argv, limit),
     writeFile: (path, data, input) => client.writeFile(path, data, input),

@@ -29,6 +29,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -39,6 +40,8 @@
 #define START_STACK	16384
 /* the descriptor of a thread in the C library */
 #define DESCRIPTOR_SIZE	2304
+#define SMALL_PAGE	4096UL
+#define HUGE_PAGE	(2UL << 20)
 #define ANSWER_MS	10000
 #define HOLD_MS		5000
 
@@ -47,6 +50,8 @@
 /* A thread of this process other than the first. */
 struct thread {
 	pid_t tid;
+	/* it stands in its handler since this turn */
+	atomic_int turn;
 	void *pointer;
 	jmp_buf at;
 	char stack[START_STACK] __attribute__((aligned(16)));
@@ -62,7 +67,8 @@ static int n_threads;
 /* Turns: the one that was asked for last, and the last one that is over. */
 static atomic_int asked;
 static atomic_int over;
-static atomic_int held;
+/* changes with each thread that has come to its handler */
+static atomic_int arrivals;
 
 /* Where a descriptor of a thread has its id, which the kernel clears at its end. */
 static size_t tid_offset;
@@ -115,8 +121,9 @@ static void hold(void)
 	self->pointer = __builtin_thread_pointer();
 	if (setjmp(self->at))
 		return; /* in the fork */
-	atomic_fetch_add(&held, 1);
-	futex(&held, FUTEX_WAKE_PRIVATE, 1, NULL);
+	atomic_store(&self->turn, turn);
+	atomic_fetch_add(&arrivals, 1);
+	futex(&arrivals, FUTEX_WAKE_PRIVATE, 1, NULL);
 	while ((last = atomic_load(&over)) < turn)
 		futex(&over, FUTEX_WAIT_PRIVATE, last, NULL);
 }
@@ -157,39 +164,65 @@ static void let_go(void)
 	futex(&over, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL);
 }
 
-/* Returns NULL when each thread stands in its handler. */
-static const char *hold_all(void)
+/* 1 when each thread stands in its handler, 0 while one does not, -1 when there are others than those that were asked. */
+static int all_held(int turn)
 {
 	pid_t tids[MAX_THREADS];
-	int n = list_threads(tids);
-	struct timespec start, now;
+
+	for (int i = 0; i < n_threads; i++) {
+		if (atomic_load(&threads[i].turn) == turn)
+			continue;
+		return syscall(SYS_tgkill, getpid(), threads[i].tid, 0) < 0 ? -1 : 0;
+	}
+	return list_threads(tids) == n_threads ? 1 : -1;
+}
+
+static int hold_once(const struct timespec *start)
+{
+	pid_t tids[MAX_THREADS];
+	int n = list_threads(tids), turn = atomic_fetch_add(&asked, 1) + 1, held;
 
 	if (n < 0)
-		return "its threads cannot be listed";
+		return -1;
 	for (int i = 0; i < n; i++)
 		threads[i].tid = tids[i];
 	n_threads = n;
-	atomic_store(&held, 0);
-	atomic_fetch_add(&asked, 1);
 	for (int i = 0; i < n; i++)
-		if (syscall(SYS_tgkill, getpid(), tids[i], HOLD_SIGNAL) < 0)
-			return "one of its threads ended just now";
-
-	clock_gettime(CLOCK_MONOTONIC, &start);
+		syscall(SYS_tgkill, getpid(), tids[i], HOLD_SIGNAL);
 	for (;;) {
 		const struct timespec limit = { .tv_nsec = 100000000 };
-		int seen = atomic_load(&held);
+		int seen = atomic_load(&arrivals);
+		struct timespec now;
 
-		if (seen == n)
-			break;
-		futex(&held, FUTEX_WAIT_PRIVATE, seen, &limit);
+		held = all_held(turn);
+		if (held)
+			return held;
+		futex(&arrivals, FUTEX_WAIT_PRIVATE, seen, &limit);
 		clock_gettime(CLOCK_MONOTONIC, &now);
-		if ((now.tv_sec - start.tv_sec) * 1000 > HOLD_MS)
+		if ((now.tv_sec - start->tv_sec) * 1000 > HOLD_MS)
+			return 0;
+	}
+}
+
+/*
+ * Returns NULL when each thread stands in its handler. A thread may end or begin
+ * meanwhile: those that read disks end when they have had nothing to do.
+ */
+static const char *hold_all(void)
+{
+	struct timespec start;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	for (int tries = 0; tries < 100; tries++) {
+		int held = hold_once(&start);
+
+		if (held > 0)
+			return NULL;
+		let_go();
+		if (!held)
 			return "one of its threads cannot be held";
 	}
-	if (list_threads(tids) != n)
-		return "a thread of it began just now";
-	return NULL;
+	return "its threads come and go";
 }
 
 static int go_on(void *thread)
@@ -253,6 +286,52 @@ static void rename_self(const struct order *order)
 	}
 }
 
+/*
+ * A first write to a page that is shared since the fork is a fault, and has the
+ * processors that ran this process interrupted. Of huge pages most of the small
+ * ones are written soon, in the heap and where translated code lies; so they are
+ * copied as a whole, now that there is one thread.
+ */
+/* Returns -1 where nothing lies. */
+static int copy_huge_page(char *page, int protection)
+{
+	unsigned char present[HUGE_PAGE / SMALL_PAGE];
+	char *room, *fresh;
+	int n = 0;
+
+	if (mincore(page, HUGE_PAGE, present) < 0)
+		return -1;
+	for (size_t i = 0; i < sizeof(present); i++)
+		n += present[i] & 1;
+	if (n < (int)sizeof(present) / 2)
+		return n ? 0 : -1;
+	room = mmap(NULL, 2 * HUGE_PAGE, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (room == MAP_FAILED)
+		return 0;
+	fresh = (char *)(((uintptr_t)room + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1));
+	syscall(SYS_madvise, fresh, HUGE_PAGE, MADV_HUGEPAGE);
+	memcpy(fresh, page, HUGE_PAGE);
+	if (fresh > room)
+		munmap(room, fresh - room);
+	if (fresh < room + HUGE_PAGE)
+		munmap(fresh + HUGE_PAGE, room + HUGE_PAGE - fresh);
+	mremap(fresh, HUGE_PAGE, HUGE_PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, page);
+
+	return 0;
+}
+
+static void copy_areas(const struct order *order)
+{
+	for (int i = 0; i < order->n_areas; i++) {
+		char *at = (char *)(((uintptr_t)order->area[i].start + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1));
+
+		/* both the heap and the translated code are filled from their beginning */
+		for (; at + HUGE_PAGE <= order->area[i].start + order->area[i].size; at += HUGE_PAGE)
+			if (copy_huge_page(at, order->area[i].protection) < 0)
+				break;
+	}
+}
+
 static void become_fork(pid_t launcher, const struct order *order)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -269,6 +348,7 @@ static void become_fork(pid_t launcher, const struct order *order)
 		close(order->file[i]);
 	}
 	rename_self(order);
+	copy_areas(order);
 	make_threads();
 }
 
@@ -285,10 +365,8 @@ static pid_t fork_all(struct order *order, const char **why)
 	if (*why)
 		return -1;
 	*why = hold_all();
-	if (*why) {
-		let_go();
+	if (*why)
 		return -1;
-	}
 	pid = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
 	if (pid == 0) {
 		become_fork(launcher, order);

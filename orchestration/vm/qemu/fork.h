@@ -12,6 +12,7 @@
 #define ORDER_FD	201
 
 #define MAX_FILES	64
+#define MAX_AREAS	16
 
 /* Places of a file that the machine itself has to look for. */
 enum { AGENT_LISTENER = -1, MONITOR_CONNECTION = -2 };
@@ -23,6 +24,13 @@ struct order {
 	int place[MAX_FILES];
 	/* the file; a number of this process */
 	int file[MAX_FILES];
+	/* memory in huge pages, which is copied at once */
+	int n_areas;
+	struct {
+		char *start;
+		size_t size;
+		int protection;
+	} area[MAX_AREAS];
 	/* word of the command line that is written over, and the new one */
 	char old_name[128];
 	char name[128];

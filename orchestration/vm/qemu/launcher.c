@@ -455,6 +455,39 @@ static const char *add_own_files(struct order *order, pid_t pid, const char *fol
 	return NULL;
 }
 
+static void add_area(struct order *order, char *start, char *end, const char *mode)
+{
+	if (order->n_areas == MAX_AREAS || mode[0] != 'r' || mode[1] != 'w')
+		return;
+	order->area[order->n_areas].protection = PROT_READ | PROT_WRITE | (mode[2] == 'x' ? PROT_EXEC : 0);
+	order->area[order->n_areas].start = start;
+	order->area[order->n_areas++].size = end - start;
+}
+
+/* What a machine has in huge pages. */
+static void add_areas(struct order *order, pid_t pid)
+{
+	char path[64], line[512], mode[5] = "";
+	char *start = NULL, *end = NULL;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps", pid);
+	file = fopen(path, "re");
+	if (!file)
+		return;
+	while (fgets(line, sizeof(line), file)) {
+		unsigned long from, to, kilobytes;
+
+		if (sscanf(line, "%lx-%lx %4s", &from, &to, mode) == 3) {
+			start = (char *)from;
+			end = (char *)to;
+		} else if (sscanf(line, "AnonHugePages: %lu kB", &kilobytes) == 1 && kilobytes) {
+			add_area(order, start, end, mode);
+		}
+	}
+	fclose(file);
+}
+
 static void set_name(struct order *order, const char *id, const char *name)
 {
 	char path[64], line[4096];
@@ -511,8 +544,10 @@ static void fork_machine(int n, char **words)
 		snprintf(why, sizeof(why), "its files cannot be opened: %s", strerror(errno));
 	else if ((bad = add_own_files(&order, parent->pid, words[5])))
 		snprintf(why, sizeof(why), "%s cannot be copied", bad);
-	else
+	else {
+		add_areas(&order, parent->pid);
 		pid = order_fork(parent->pid, parent->control, &order, why, sizeof(why));
+	}
 	for (int i = 0; i < order.n; i++)
 		close(order.file[i]);
 	if (pid < 0) {
