@@ -15,6 +15,12 @@ test("little memory makes fewer, and a debug guest needs twice as much", () => {
   assert.match(slotsFor(host, PLAIN).because, /8000 MiB of memory hold 4 at 1568 MiB each/);
 });
 
+test("each further target keeps something for itself", () => {
+  const host = { cores: 8, memoryMb: 768 + 4 * 1568 + 128 };
+  assert.equal(slotsFor(host, PLAIN).slots, 4);
+  assert.equal(slotsFor(host, [...PLAIN, ...PLAIN]).slots, 3);
+});
+
 test("there is always one", () => {
   assert.deepEqual(slotsFor({ cores: 4, memoryMb: 900 }, PLAIN), { slots: 1, because: "900 MiB of memory hold hardly one machine at 1568 MiB each" });
 });

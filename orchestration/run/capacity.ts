@@ -10,6 +10,8 @@ export interface Capacity {
 
 /** QEMU's own memory beside the guest's: translated code, devices, heap. 60 to 180 MiB were seen under emulation. */
 const QEMU_MB = 192;
+/** The two stopped machines of a target that clones are forked from, one of them with several processors: what they share with no clone. */
+const PARENTS_MB = 2 * 64;
 /** A worker of the test runner. */
 const WORKER_MB = 160;
 /** Left to this process, the runners' parents and the page cache that templates are read through. */
@@ -28,7 +30,7 @@ export async function hostCapacity(): Promise<Capacity> {
 export function slotsFor(capacity: Capacity, targets: readonly Pick<Target, "build">[]): { readonly slots: number; readonly because: string } {
   const guestMb = Math.max(...targets.map((target) => BUILD_ROWS[target.build].memoryMb));
   const slotMb = 2 * (guestMb + QEMU_MB) + WORKER_MB;
-  const byMemory = Math.floor((capacity.memoryMb - RESERVE_MB) / slotMb);
+  const byMemory = Math.floor((capacity.memoryMb - RESERVE_MB - targets.length * PARENTS_MB) / slotMb);
   const byCores = capacity.cores + 1;
   const slots = Math.max(1, Math.min(byCores, byMemory));
   const limit = byMemory < byCores ? `${capacity.memoryMb} MiB of memory hold ${byMemory < 1 ? "hardly one machine" : `${byMemory}`} at ${slotMb} MiB each` : `${capacity.cores} cores`;
