@@ -54,7 +54,7 @@ struct thread {
 	atomic_int turn;
 	void *pointer;
 	jmp_buf at;
-	char stack[START_STACK] __attribute__((aligned(16)));
+	_Alignas(16) char stack[START_STACK];
 };
 
 struct answer {
@@ -164,7 +164,7 @@ static void let_go(void)
 	futex(&over, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL);
 }
 
-/* 1 when each thread stands in its handler, 0 while one does not, -1 when there are others than those that were asked. */
+/* 1 when each thread stands in its handler, 0 while one does not, -1 when there are others. */
 static int all_held(int turn)
 {
 	pid_t tids[MAX_THREADS];
@@ -237,8 +237,8 @@ static void make_threads(void)
 		pid_t *tid = (pid_t *)((char *)thread->pointer + tid_offset);
 
 		if (clone(go_on, thread->stack + START_STACK,
-			  CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
-			  CLONE_SETTLS | CLONE_CHILD_CLEARTID,
+			  CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+				  CLONE_SYSVSEM | CLONE_SETTLS | CLONE_CHILD_CLEARTID,
 			  thread, NULL, thread->pointer, tid) < 0)
 			_exit(125);
 	}
@@ -252,7 +252,7 @@ static int was_given(const struct order *order, int file)
 	return 0;
 }
 
-/* The one socket of this process that is listening, or is not; NULL, or why there is no one such. */
+/* The one socket that is listening, or is not; returns NULL, or why there is no one such. */
 static const char *find_socket(const struct order *order, int listening, int *found)
 {
 	*found = -1;
@@ -262,12 +262,14 @@ static const char *find_socket(const struct order *order, int listening, int *fo
 
 		if (was_given(order, file))
 			continue;
-		if (getsockopt(file, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0 || domain != AF_UNIX)
+		if (getsockopt(file, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0 ||
+		    domain != AF_UNIX)
 			continue;
-		if (getsockopt(file, SOL_SOCKET, SO_ACCEPTCONN, &answer, &size) < 0 || answer != listening)
+		if (getsockopt(file, SOL_SOCKET, SO_ACCEPTCONN, &answer, &size) < 0 ||
+		    answer != listening)
 			continue;
 		if (*found >= 0)
-			return listening ? "it listens at several sockets" : "it has several connections";
+			return "it has more sockets than its own two";
 		*found = file;
 	}
 	return *found < 0 ? "a socket of it is missing" : NULL;
@@ -284,6 +286,11 @@ static void rename_self(const struct order *order)
 		memcpy(at, order->name, strlen(order->name));
 		return;
 	}
+}
+
+static char *next_huge_page(char *from)
+{
+	return (char *)(((uintptr_t)from + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1));
 }
 
 /*
@@ -305,10 +312,11 @@ static int copy_huge_page(char *page, int protection)
 		n += present[i] & 1;
 	if (n < (int)sizeof(present) / 2)
 		return n ? 0 : -1;
-	room = mmap(NULL, 2 * HUGE_PAGE, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	room = mmap(NULL, 2 * HUGE_PAGE, protection,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (room == MAP_FAILED)
 		return 0;
-	fresh = (char *)(((uintptr_t)room + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1));
+	fresh = next_huge_page(room);
 	syscall(SYS_madvise, fresh, HUGE_PAGE, MADV_HUGEPAGE);
 	memcpy(fresh, page, HUGE_PAGE);
 	if (fresh > room)
@@ -323,10 +331,11 @@ static int copy_huge_page(char *page, int protection)
 static void copy_areas(const struct order *order)
 {
 	for (int i = 0; i < order->n_areas; i++) {
-		char *at = (char *)(((uintptr_t)order->area[i].start + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1));
+		char *end = order->area[i].start + order->area[i].size;
+		char *at = next_huge_page(order->area[i].start);
 
 		/* both the heap and the translated code are filled from their beginning */
-		for (; at + HUGE_PAGE <= order->area[i].start + order->area[i].size; at += HUGE_PAGE)
+		for (; at + HUGE_PAGE <= end; at += HUGE_PAGE)
 			if (copy_huge_page(at, order->area[i].protection) < 0)
 				break;
 	}
@@ -359,7 +368,8 @@ static pid_t fork_all(struct order *order, const char **why)
 
 	for (int i = 0; i < order->n && !*why; i++)
 		if (order->place[i] < 0)
-			*why = find_socket(order, order->place[i] == AGENT_LISTENER, &order->place[i]);
+			*why = find_socket(order, order->place[i] == AGENT_LISTENER,
+					   &order->place[i]);
 	if (!tid_offset)
 		*why = "the C library keeps thread ids elsewhere";
 	if (*why)
@@ -453,11 +463,13 @@ pid_t order_fork(pid_t pid, int control, const struct order *order, char *why, s
 	rights.header.cmsg_type = SCM_RIGHTS;
 	rights.header.cmsg_len = CMSG_LEN(order->n * sizeof(int));
 	memcpy(CMSG_DATA(&rights.header), order->file, order->n * sizeof(int));
-	if (sendmsg(control, &message, MSG_NOSIGNAL) < 0 || syscall(SYS_tgkill, pid, pid, HOLD_SIGNAL) < 0) {
+	if (sendmsg(control, &message, MSG_NOSIGNAL) < 0 ||
+	    syscall(SYS_tgkill, pid, pid, HOLD_SIGNAL) < 0) {
 		snprintf(why, size, "the machine cannot be asked: %s", strerror(errno));
 		return -1;
 	}
-	if (poll(&ready, 1, ANSWER_MS) <= 0 || recv(control, &answer, sizeof(answer), 0) != sizeof(answer)) {
+	if (poll(&ready, 1, ANSWER_MS) <= 0 ||
+	    recv(control, &answer, sizeof(answer), 0) != sizeof(answer)) {
 		snprintf(why, size, "the machine did not answer");
 		kill(pid, SIGKILL); /* nobody knows what it is doing */
 		return -1;

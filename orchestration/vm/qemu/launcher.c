@@ -11,8 +11,8 @@
  * Commands, one a line on standard input, their words separated by blanks and
  * percent-encoded:
  *   start ID STDOUT STDERR INPUT TMPDIR ARGUMENT...	INPUT: read as descriptor 3, or "-"
- *   fork ID PARENT STDOUT STDERR TMPDIR NAME AGENT MONITOR	NAME: in place of the parent's; AGENT: path listened at;
- *								MONITOR: path connected to
+ *   fork ID PARENT STDOUT STDERR TMPDIR NAME AGENT MONITOR
+ *	NAME: in place of the parent's; AGENT: path listened at; MONITOR: path connected to
  *   feed ID TEXT					written to standard input
  * A fork is a copy of a machine whose guest is stopped, with files of its own, see fork.c.
  * Answers on standard output: "ready", "started ID PID", "failed ID REASON",
@@ -245,7 +245,7 @@ static size_t length_of(int n, char **words)
 	return sum;
 }
 
-/* A machine to be, with the launcher's ends of its pipe and its socket; the others are in @input and @control. */
+/* A machine to be, with our ends of its pipe and its socket; its own are @input and @control. */
 static struct machine *new_machine(const char *id, int *input, int *control)
 {
 	struct machine *machine = malloc(sizeof(*machine) + strlen(id) + 1);
@@ -338,21 +338,23 @@ static int add_file(struct order *order, int place, int file)
 static int unix_socket(const char *path, int listening)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	const struct sockaddr *place = (struct sockaddr *)&address;
 	int file = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
-	if (file >= 0 && !listening && connect(file, (struct sockaddr *)&address, sizeof(address)) == 0)
+	if (file < 0)
+		return -1;
+	if (listening ? bind(file, place, sizeof(address)) == 0 && listen(file, 1) == 0 :
+			connect(file, place, sizeof(address)) == 0)
 		return file;
-	if (file >= 0 && listening && bind(file, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(file, 1) == 0)
-		return file;
-	if (file >= 0)
-		close(file);
+	close(file);
 	return -1;
 }
 
-/* Another counter with the same count, or another epoll instance that waits for as little: nothing. */
+/* Another counter with the same count, or another epoll instance that waits for nothing too. */
 static int same_notifier(const char *info, int epoll)
 {
+	static const char counter[] = "eventfd-count:";
 	char line[128];
 	unsigned long count = 0;
 	int entries = 0;
@@ -362,7 +364,8 @@ static int same_notifier(const char *info, int epoll)
 		return -1;
 	while (fgets(line, sizeof(line), file)) {
 		entries += !strncmp(line, "tfd:", 4);
-		sscanf(line, "eventfd-count: %lx", &count);
+		if (!strncmp(line, counter, strlen(counter)))
+			count = strtoul(line + strlen(counter), NULL, 16);
 	}
 	fclose(file);
 	if (epoll)
@@ -405,7 +408,8 @@ failed:
  * name, to which its disk is written. Files with a name and the descriptor of
  * signals are only read. 0, or -1 for a file that there is no copy of.
  */
-static int add_own_file(struct order *order, int place, const char *link, const char *path, const char *info, const char *folder)
+static int add_own_file(struct order *order, int place, const char *link, const char *path,
+			const char *info, const char *folder)
 {
 	size_t length = strlen(link), end = strlen(" (deleted)");
 	struct stat status;
@@ -459,7 +463,8 @@ static void add_area(struct order *order, char *start, char *end, const char *mo
 {
 	if (order->n_areas == MAX_AREAS || mode[0] != 'r' || mode[1] != 'w')
 		return;
-	order->area[order->n_areas].protection = PROT_READ | PROT_WRITE | (mode[2] == 'x' ? PROT_EXEC : 0);
+	order->area[order->n_areas].protection =
+		PROT_READ | PROT_WRITE | (mode[2] == 'x' ? PROT_EXEC : 0);
 	order->area[order->n_areas].start = start;
 	order->area[order->n_areas++].size = end - start;
 }
@@ -488,13 +493,13 @@ static void add_areas(struct order *order, pid_t pid)
 	fclose(file);
 }
 
-static void set_name(struct order *order, const char *id, const char *name)
+static void set_name(struct order *order, pid_t pid, const char *name)
 {
 	char path[64], line[4096];
 	ssize_t got;
 	int file;
 
-	snprintf(path, sizeof(path), "/proc/%s/cmdline", id);
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
 	file = open(path, O_RDONLY | O_CLOEXEC);
 	got = file < 0 ? 0 : read(file, line, sizeof(line) - 1);
 	if (file >= 0)
@@ -505,11 +510,24 @@ static void set_name(struct order *order, const char *id, const char *name)
 	for (char *at = line; at < line + got; at += strlen(at) + 1) {
 		char *next = at + strlen(at) + 1;
 
-		if (strcmp(at, "-name") || next >= line + got || strlen(name) > strlen(next) || strlen(next) >= sizeof(order->name))
+		if (strcmp(at, "-name") || next >= line + got)
+			continue;
+		if (strlen(name) > strlen(next) || strlen(next) >= sizeof(order->name))
 			continue;
 		strcpy(order->old_name, next);
 		strcpy(order->name, name);
 	}
+}
+
+static pid_t fork_with(struct order *order, const struct machine *parent, const char *folder,
+		       char *why, size_t size)
+{
+	const char *bad = add_own_files(order, parent->pid, folder);
+
+	if (!bad)
+		return order_fork(parent->pid, parent->control, order, why, size);
+	snprintf(why, size, "%s cannot be copied", bad);
+	return -1;
 }
 
 static void fork_machine(int n, char **words)
@@ -517,8 +535,7 @@ static void fork_machine(int n, char **words)
 	struct machine *parent = machines, *machine;
 	struct order order = { 0 };
 	int input, control, out, err;
-	char why[256] = "", pid_text[16];
-	const char *bad;
+	char why[256] = "";
 	pid_t pid = -1;
 
 	if (n != 9) {
@@ -529,25 +546,22 @@ static void fork_machine(int n, char **words)
 		parent = parent->next;
 	machine = parent ? new_machine(words[1], &input, &control) : NULL;
 	if (!machine) {
-		answer("failed %s %s\n", words[1], parent ? strerror(errno) : "its parent has ended");
+		answer("failed %s %s\n", words[1],
+		       parent ? strerror(errno) : "its parent has ended");
 		return;
 	}
 	out = open(words[3], O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
 	err = open(words[4], O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
 	unlink(words[7]);
-	snprintf(pid_text, sizeof(pid_text), "%d", parent->pid);
-	set_name(&order, pid_text, words[6]);
+	set_name(&order, parent->pid, words[6]);
+	add_areas(&order, parent->pid);
 	if (add_file(&order, STDIN_FILENO, input) || add_file(&order, ORDER_FD, control) ||
 	    add_file(&order, STDOUT_FILENO, out) || add_file(&order, STDERR_FILENO, err) ||
 	    add_file(&order, AGENT_LISTENER, unix_socket(words[7], 1)) ||
 	    add_file(&order, MONITOR_CONNECTION, unix_socket(words[8], 0)))
 		snprintf(why, sizeof(why), "its files cannot be opened: %s", strerror(errno));
-	else if ((bad = add_own_files(&order, parent->pid, words[5])))
-		snprintf(why, sizeof(why), "%s cannot be copied", bad);
-	else {
-		add_areas(&order, parent->pid);
-		pid = order_fork(parent->pid, parent->control, &order, why, sizeof(why));
-	}
+	else
+		pid = fork_with(&order, parent, words[5], why, sizeof(why));
 	for (int i = 0; i < order.n; i++)
 		close(order.file[i]);
 	if (pid < 0) {

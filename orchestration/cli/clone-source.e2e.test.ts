@@ -4,18 +4,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { buildModule } from "../../vm-images/index.ts";
-import { connectAgent } from "../cli/stages/agent.ts";
+import { connectAgent } from "./stages/agent.ts";
 import { AgentClient } from "../guest/agent-client.ts";
 import { ROOT } from "../base/paths.ts";
 import { silent } from "../base/progress.ts";
-import type { Clone } from "./clone.ts";
-import { CloneSource } from "./clone-source.ts";
-import { connectWireAgent } from "./fake/wire-agent.ts";
-import type { ConnectAgent, GuestAgent } from "./guest-agent.ts";
-import { leftoversOf } from "./leftovers.ts";
-import { qemuBench, type QemuBench } from "./qemu/test-support.ts";
-import { runPrefix, socketDirOf } from "./run-name.ts";
-import { prepareTemplate, type Template } from "./template.ts";
+import type { Clone } from "../vm/clone.ts";
+import { CloneSource } from "../vm/clone-source.ts";
+import { connectWireAgent } from "../vm/fake/wire-agent.ts";
+import type { ConnectAgent, GuestAgent } from "../vm/guest-agent.ts";
+import { leftoversOf } from "../vm/leftovers.ts";
+import { qemuBench, type QemuBench } from "../vm/qemu/test-support.ts";
+import { runPrefix, socketDirOf } from "../vm/run-name.ts";
+import { prepareTemplate, type Template } from "../vm/template.ts";
 
 describe("clones of one template", () => {
   let bench: QemuBench;
