@@ -54,7 +54,7 @@ struct thread {
 	atomic_int turn;
 	void *pointer;
 	jmp_buf at;
-	_Alignas(16) char stack[START_STACK];
+	char stack[START_STACK];
 };
 
 struct answer {
@@ -235,8 +235,9 @@ static void make_threads(void)
 	for (int i = 0; i < n_threads; i++) {
 		struct thread *thread = &threads[i];
 		pid_t *tid = (pid_t *)((char *)thread->pointer + tid_offset);
+		uintptr_t top = (uintptr_t)(thread->stack + START_STACK) & ~15UL;
 
-		if (clone(go_on, thread->stack + START_STACK,
+		if (clone(go_on, (void *)top,
 			  CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
 				  CLONE_SYSVSEM | CLONE_SETTLS | CLONE_CHILD_CLEARTID,
 			  thread, NULL, thread->pointer, tid) < 0)
