@@ -109,6 +109,7 @@ export class CloneSource {
         await agent.mark("buslab: rehearsal", { timeoutMs: limitMs });
         const mask = await takeTaint(agent, limits);
         await agent.close();
+        while (!(await machine.isAlone())) await delay(2);
         await delay(SETTLE_MS);
         await machine.monitor.send("stop");
         return mask;

@@ -151,6 +151,12 @@ export class QemuMachine implements Machine {
     return this.#launched.fork !== undefined;
   }
 
+  /** Whether QEMU has seen that the agent's last client is gone. */
+  async isAlone(): Promise<boolean> {
+    const devices = (await this.monitor.send("query-chardev")) as readonly { readonly label: string; readonly filename: string }[];
+    return devices.some(({ label, filename }) => label === "agent" && filename.startsWith("disconnected:"));
+  }
+
   #fork(options: ForkOptions): Promise<Launched> {
     if (this.#launched.fork === undefined) return Promise.reject(new SuiteError("INTERNAL", `${this.name} cannot be forked`));
     return this.#launched.fork(options);
