@@ -3,7 +3,7 @@ import { summaryOf } from "../record/outcome.ts";
 import type { TargetVerdict, TestVerdict, Verdict } from "../record/verdict.ts";
 
 const WIDTH = 118;
-const SLOWEST = 5;
+const SLOWEST = 10;
 const MOST_FAILURES = 40;
 
 const EXPLAINED: Readonly<Record<Verdict["verdict"], string>> = {
@@ -82,9 +82,10 @@ function renderTest(test: TestVerdict): string[] {
 }
 
 function renderSlowest(tests: readonly TestVerdict[]): string[] {
-  const timed = tests.filter((test) => test.durationMs !== null).sort((a, b) => (b.durationMs ?? 0) - (a.durationMs ?? 0));
+  const timed = tests.flatMap(({ id, durationMs }) => (durationMs === null ? [] : [{ id, durationMs }])).sort((a, b) => b.durationMs - a.durationMs);
   if (timed.length < 2) return [];
-  return ["", "  Slowest tests:", ...timed.slice(0, SLOWEST).map((test) => `    ${seconds(test.durationMs ?? 0).padStart(8)}  ${test.id}`)];
+  const median = timed[Math.floor(timed.length / 2)]?.durationMs ?? 0;
+  return ["", `  Tests took ${(median / 1000).toFixed(2)} s each in the median, machine included; the slowest:`, ...timed.slice(0, SLOWEST).map((test) => `    ${seconds(test.durationMs).padStart(8)}  ${test.id}`)];
 }
 
 function renderCanaries(verdict: Verdict): string[] {
