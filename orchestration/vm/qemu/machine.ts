@@ -193,7 +193,7 @@ export class QemuMachine implements Machine {
       await this.#writeState(join(dir, "state"), limitMs);
       return true;
     } finally {
-      await this.monitor.send("cont");
+      await this.monitor.goOn(limitMs);
     }
   }
 

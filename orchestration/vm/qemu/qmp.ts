@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from "node:net";
-import { SuiteError } from "../../base/errors.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import { asSuiteError, SuiteError } from "../../base/errors.ts";
 
 export interface QmpEvent {
   readonly event: string;
@@ -71,6 +72,22 @@ export class Qmp {
   /** A command of the human monitor, for the few that have no other form. */
   async human(line: string): Promise<string> {
     return String(await this.send("human-monitor-command", { "command-line": line }));
+  }
+
+  /**
+   * Lets the guest run. QEMU tells that a state is written a moment before it is ready to go on; a guest that was left
+   * standing then would be called hung.
+   * @throws QMP_FAILED
+   */
+  async goOn(limitMs: number): Promise<void> {
+    for (const deadline = performance.now() + limitMs; ; await delay(5)) {
+      try {
+        await this.send("cont");
+        return;
+      } catch (error) {
+        if (!/not finalized/.test(asSuiteError(error).message) || performance.now() > deadline) throw error;
+      }
+    }
   }
 
   onEvent(listener: (event: QmpEvent) => void): () => void {
