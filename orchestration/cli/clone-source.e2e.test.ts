@@ -6,6 +6,7 @@ import { after, before, describe, test } from "node:test";
 import { buildModule } from "../../vm-images/index.ts";
 import { connectAgent } from "./stages/agent.ts";
 import { AgentClient } from "../guest/agent-client.ts";
+import { SuiteError } from "../base/errors.ts";
 import { ROOT } from "../base/paths.ts";
 import { silent } from "../base/progress.ts";
 import type { Clone } from "../vm/clone.ts";
@@ -133,6 +134,18 @@ describe("clones of one template", () => {
     await using source = await sourceWith(rehearsing((agent) => agent.writeFile("/proc/sys/kernel/tainted", Buffer.from("512"), { timeoutMs: 20_000, control: true })));
     assert.equal(await ask(await source.clone(), "cat /proc/sys/kernel/tainted"), "0");
     assert.deepEqual(source.reasons, ["its kernel's taint went from 0 to 512 by itself"]);
+  });
+
+  test("are made after a first one that did not start, and forked", async () => {
+    let refusals = 1;
+    await using source = await sourceWith(async (...given) => {
+      if (refusals-- > 0) throw new SuiteError("GUEST_LOST", "refused by this test");
+      return connectWireAgent(...given);
+    });
+    await assert.rejects(source.clone(), /refused by this test/);
+    assert.equal(await ask(await source.clone(), "echo alive"), "alive");
+    await source.parentPid();
+    assert.deepEqual(source.reasons, []);
   });
 
   test("a parent that is interrupted leaves nothing", async () => {

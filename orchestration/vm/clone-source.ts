@@ -47,7 +47,10 @@ export class CloneSource {
   /** As {@link startClone}. */
   async clone(own: Pick<CloneOptions, "name" | "dir" | "signal">): Promise<Clone> {
     const options = { ...this.#options, ...own };
-    const parent = await (this.#parent ??= this.#prepare(own.signal));
+    const parent = await (this.#parent ??= this.#prepare(own.signal)).catch((error: unknown) => {
+      this.#parent = undefined; // the next clone tries anew
+      throw error;
+    });
     if (parent !== undefined) {
       try {
         return await startClone(this.#files, this.#hardware, options, parent);

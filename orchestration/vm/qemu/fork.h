@@ -8,7 +8,8 @@
 
 #include <sys/types.h>
 
-/* Where a machine hears its launcher; above what machines use themselves. */
+/* Above what machines use themselves: zeros that they map, and where they hear their launcher. */
+#define ZEROS_FD	200
 #define ORDER_FD	201
 
 #define MAX_FILES	64
@@ -38,6 +39,16 @@ struct order {
 
 /* In a machine, before its main(): from now on it can be forked. */
 void allow_forks(char *area, size_t area_size);
+
+/* In the launcher: from now on @file is the order's, to be closed with its others. -1: there is none. */
+int add_file(struct order *order, int place, int file);
+
+/*
+ * In the launcher: adds what a fork of the machine @pid has of its own beside
+ * its input and its control. @words: STDOUT STDERR TMPDIR NAME AGENT MONITOR, as
+ * in the launcher's command. 0, or -1 with the reason in @why.
+ */
+int fill_order(struct order *order, pid_t pid, char **words, char *why, size_t size);
 
 /*
  * In the launcher: forks the machine @pid that hears @control. The files stay

@@ -54,7 +54,7 @@ export interface ForkOptions extends Omit<LaunchOptions, "input" | "tunables"> {
   readonly monitorSocket: string;
 }
 
-const SOURCES = ["launcher.c", "fork.c", "fork.h"].map((name) => join(import.meta.dirname, name));
+const SOURCES = ["launcher.c", "order.c", "fork.c", "fork.h"].map((name) => join(import.meta.dirname, name));
 /** The one argument by which launcher.c knows that it is to act; machines' command lines are written over it. */
 const ARGUMENT = `buslab-launcher${" ".repeat(32 * 1024)}`;
 const READY_MS = 20_000;
@@ -212,7 +212,7 @@ export function launchAlone(argv: readonly [string, ...string[]], options: Launc
 
 let compiled: Promise<string | undefined> | undefined;
 
-/** launcher.c and fork.c as a shared library, kept by the digest of their source; undefined where this host cannot compile it. */
+/** launcher.c and what belongs to it as a shared library, kept by the digest of their source; undefined where this host cannot compile it. */
 function library(): Promise<string | undefined> {
   compiled ??= compile();
   return compiled;
