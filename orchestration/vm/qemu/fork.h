@@ -40,7 +40,7 @@ struct order {
 /* In a machine, before its main(): from now on it can be forked. */
 void allow_forks(char *area, size_t area_size);
 
-/* In the launcher: from now on @file is the order's, to be closed with its others. -1: there is none. */
+/* In the launcher: @file is the order's now, to be closed with its others; -1: there is none. */
 int add_file(struct order *order, int place, int file);
 
 /*
