@@ -58,8 +58,11 @@ export class Connection extends Handle {
     return (await this.startCall(to, options)).done;
   }
 
-  /** Starts a synchronous call and returns when its thread sleeps in the kernel (or has ended). */
-  async startCall(to: Destination, options: MessageOptions & { readonly keep?: boolean } = {}): Promise<Pending<Received>> {
+  /**
+   * Starts a synchronous call and returns when its thread sleeps in the kernel and the request is queued, or when the call has ended.
+   * @param options `at`: who has the request in its queue, if `to` is not that connection
+   */
+  async startCall(to: Destination, options: MessageOptions & { readonly keep?: boolean; readonly at?: Connection } = {}): Promise<Pending<Received>> {
     const deadline = options.timeoutNs === undefined ? { expectReplyMs: options.expectReplyMs ?? 30_000 } : { flags: abi.MSG.EXPECT_REPLY | (options.flags ?? 0n) };
     const { command, message, timeoutNs } = await this.encodeSend(to, { ...options, ...deadline, sendFlags: abi.SEND.SYNC_REPLY | (options.sendFlags ?? 0n) });
     const script = new Script();
@@ -71,6 +74,8 @@ export class Connection extends Handle {
     const slice = script.loadSlice(this.pool, { memory: target, at: 32 }, { memory: target, at: 40 });
     if (options.keep !== true) this.freeFrom(script, target, 32);
     const pending = await this.process.start(script);
+    const asked = options.at ?? (to instanceof Connection ? to : undefined);
+    await asked?.untilAsked(pending.done);
     return pending.map((result) => {
       const { errno } = result.of(step);
       // The kernel looks at everything once more at the deadline, so a wake-up that was lost ends the call well, but then.
@@ -81,6 +86,14 @@ export class Connection extends Handle {
       if (errno !== null) throw new BusError("SEND with SYNC_REPLY", errno);
       return received(result.bytes(slice), reply, 0n);
     });
+  }
+
+  /** A kernel may sleep before it has queued a request, so a caller that is asleep need not have asked yet. */
+  private async untilAsked(call: Promise<unknown>): Promise<void> {
+    let over = false;
+    const end = (): void => void (over = true);
+    call.then(end, end);
+    for (let tries = 0; !over && tries < ASKED_TRIES && ((await this.poll(ASKED_MS, POLLIN)) & POLLIN) === 0; tries++);
   }
 
   /** RECV. @throws BusError EAGAIN if nothing is queued */
@@ -234,6 +247,10 @@ function describeReceived(slice: Uint8Array): string {
 const MSG_ADDRESS_AT = 24;
 /** Deadlines so far away that no busy host makes a call miss them. */
 const FAR_NS = 20_000_000_000n;
+
+/** How long, and in which steps, the request of a sleeping caller is waited for. */
+const ASKED_MS = 20;
+const ASKED_TRIES = 250;
 
 function pointAt(command: Encoded, message: Memory): Encoded {
   const { bytes, patches } = command;

@@ -121,7 +121,7 @@ test("CONN-073 a synchronous call of a connection that is disconnected gives ECO
   await server.acquire("test.name");
   await endpoint.update([item.name("test.name"), grant.world(abi.POLICY.TALK)]);
   const client = await endpoint.connect();
-  const call = await client.startCall("test.name", { expectReplyMs: 600_000 });
+  const call = await client.startCall("test.name", { expectReplyMs: 600_000, at: server });
   await server.recv();
 
   await endpoint.close();

@@ -176,6 +176,45 @@ test("FS-031 of messages that come one by one none is slept through", covers({ c
   expect(results.map(({ result }, index) => result.number(slept[index]!)), "messages that woke nobody").toEqual([0, 0]);
 });
 
+test("FS-031 a message that comes while its receiver begins to wait is not slept through", covers({ cpus: 2 }, "FS-031", "MSG-002"), async ({ agent, bus, spawn }) => {
+  const [TURNS, DELAYS, LIMIT_NS] = [1500, 500, 10_000_000_000n];
+  const cpus = BigInt((await agent.exec(["nproc"])).stdout.trim());
+  const receiver = await bus.connect({ by: await spawn({ label: "receiver", affinity: 1n }) });
+  const sender = await bus.connect({ by: await spawn({ label: "sender", affinity: 1n << (cpus - 1n) }) });
+  const send = await prepareSend(sender, receiver, { cookie: 1 });
+  const [SENDING, TAKEN] = [8, 16]; // places of the arena: turns begun by the sender and ended by the receiver
+  const seen: ReturnType<Script["program"]["clock"]>[] = [];
+  const waiting = (script: Script): void => {
+    const { program } = script;
+    const missed = program.compute(0, "+", 0);
+    program.loop(TURNS, (turn) => {
+      program.breakIf(program.waitFor(program.arena(SENDING), ">", turn, { timeoutMs: 10_000 }), "==", 0);
+      // SEND takes longer than poll() does to look at the queue: in some of the turns both come to the same moment
+      program.loop(program.compute(turn, "%", DELAYS), () => undefined);
+      const began = program.clock(1);
+      program.poll(receiver.fd, POLL.IN, Number(LIMIT_NS / 1_000_000n));
+      const ended = program.clock(1);
+      program.if(program.compute(ended, "-", began), ">=", LIMIT_NS, () => program.compute(missed, "+", 1, missed));
+      script.ioctl(receiver.fd, abi.COMMANDS.RECV, memory(encodeCommand("RECV", { flags: abi.RECV.DROP })));
+      program.fetchAdd(program.arena(TAKEN), 1);
+      program.breakIf(missed, "!=", 0);
+    });
+    seen.push(missed, program.fetchAdd(program.arena(TAKEN), 0));
+  };
+  const sending = (script: Script): void => {
+    const { program } = script;
+    program.loop(TURNS, (turn) => {
+      program.breakIf(program.waitFor(program.arena(TAKEN), ">=", turn, { timeoutMs: 20_000 }), "==", 0);
+      program.fetchAdd(program.arena(SENDING), 1);
+      send.step(script);
+    });
+  };
+  const [took] = await together(0, [{ process: receiver.process, build: waiting }, { process: sender.process, build: sending }]);
+
+  expect(took?.result.number(seen[0]!), "messages that woke nobody").toBe(0);
+  expect(took?.result.number(seen[1]!), "turns").toBe(TURNS);
+});
+
 test("FS-032 only a connection has something to map", covers("FS-032"), async ({ bus, domain, root }) => {
   const endpoint = await bus.makeEndpoint();
 

@@ -143,11 +143,11 @@ test("MON-021 what the new owner cannot take is lost there and counted", covers(
 });
 
 test("MON-022 the sender of a request lost on the way is told", covers("MON-022"), async ({ bus }) => {
-  await bus.connectActivator("a.b");
+  const activator = await bus.connectActivator("a.b");
   const [client, caller, owner] = [await bus.connect(), await bus.connect(), await bus.connect({ pool: 4096 })];
   const large = { payload: "x".repeat(8192), expectReplyMs: 600_000 };
   const { cookie } = await client.send("a.b", large);
-  const call = await caller.startCall("a.b", large);
+  const call = await caller.startCall("a.b", { ...large, at: activator });
 
   await owner.acquire("a.b");
 
@@ -161,7 +161,7 @@ test("MON-023 the end of an activator that holds the name is told to all who wai
   const [client, caller, watcher] = [await bus.connect(), await bus.connect(), await bus.connect()];
   await watch(watcher, nameRules());
   const { cookie } = await client.send("a.b", { expectReplyMs: 600_000 });
-  const call = await caller.startCall("a.b", { expectReplyMs: 600_000 });
+  const call = await caller.startCall("a.b", { expectReplyMs: 600_000, at: activator });
 
   await activator.close();
 

@@ -10,12 +10,13 @@ interface Failure {
   readonly options: MessageOptions;
 }
 
-const POOL = 65536;
+/** A sixth of it, 87381 bytes, is what one user may fill: 256 small messages, also with the 256 bytes more that an implementation may take for each. */
+const POOL = 524_288;
 const failures: Readonly<Record<string, (bus: Bus, spawn: Spawn) => Promise<Failure>>> = {
   "no right to talk": async (bus, spawn) => ({ sender: await bus.connect({ by: await spawn({ uid: 1000, gid: 1000 }) }), receiver: await bus.connect({ pool: POOL }), errno: "EPERM", options: {} }),
   "a reply without request": async (bus) => ({ sender: await bus.connect(), receiver: await bus.connect({ pool: POOL }), errno: "EBADSLT", older: "EPERM", options: { cookieReply: 5 } }),
   "a receiver that takes no descriptors": async (bus) => ({ sender: await bus.connect(), receiver: await bus.connect({ pool: POOL, flags: 0n }), errno: "ECOMM", options: {} }),
-  "more than the quota": async (bus) => ({ sender: await bus.connect(), receiver: await bus.connect({ pool: POOL }), errno: "ENOBUFS", options: { payload: "x".repeat(30_000) } }),
+  "more than the quota": async (bus) => ({ sender: await bus.connect(), receiver: await bus.connect({ pool: POOL }), errno: "ENOBUFS", options: { payload: "x".repeat(100_000) } }),
   "memory that is not there": async (bus) => {
     const sender = await bus.connect();
     return { sender, receiver: await bus.connect({ pool: POOL }), errno: "EFAULT", options: { payload: ["x".repeat(4096)], items: [item.vec((await pageBeforeHole(sender.process)) + 96n, 4096)] } };
@@ -38,11 +39,11 @@ for (const [why, prepare] of Object.entries(failures)) {
     const { errno: empty, command } = await receiver.tryRecv();
     expect({ empty, lost: command.dropped_msgs }).toEqual({ empty: "EAGAIN", lost: 0n });
     expect(await probe.released(), "the descriptor").toBe(true);
-    // a fresh pool takes 10922 bytes of one user: that still has to be so, and all 256 messages
+    // what a fresh pool takes of one user it still takes: all of its bytes, and all 256 messages
     const user = await bus.connect();
-    await user.send(receiver, { payload: "x".repeat(10_400) });
+    await user.send(receiver, { payload: "x".repeat(86_900) });
     await receiver.recv();
-    expect(await user.flood(receiver, 100)).toEqual({ sent: 100, errno: null });
+    expect(await user.flood(receiver, 256)).toEqual({ sent: 256, errno: null });
   });
 }
 

@@ -153,9 +153,9 @@ test("NAME-038 the new owner answers what was asked of the activator", covers("N
 });
 
 test("NAME-038 a synchronous call of the name is answered by the new owner", covers("NAME-038"), async ({ bus }) => {
-  await bus.connectActivator("a.b");
+  const activator = await bus.connectActivator("a.b");
   const [client, owner] = [await bus.connect(), await bus.connect()];
-  const call = await client.startCall("a.b", { expectReplyMs: 600_000 });
+  const call = await client.startCall("a.b", { expectReplyMs: 600_000, at: activator });
 
   await owner.acquire("a.b");
   await owner.reply(await owner.recv());

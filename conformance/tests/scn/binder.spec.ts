@@ -15,7 +15,7 @@ for (const size of [0, 1, 4096, 512 * 1024]) {
     const server = await bus.connect({ by: await spawn({ label: "server" }), pool });
     const client = await bus.connect({ by: await spawn({ label: "client" }), pool });
     await server.acquire(NAME);
-    const call = await client.startCall(NAME, payload);
+    const call = await client.startCall(NAME, { ...payload, at: server });
     const request = await server.recv();
     const asked = payloadBytes(request);
     await server.reply(request, size === 0 ? {} : { payload: asked.toReversed() });
@@ -113,7 +113,7 @@ for (const when of ["before the call", "before it reads", "after it read"] as co
       expect((await (await clientEnd.startCall(pattern(8))).done).returns.at(-1)?.kind).toMatch(/^(dead|failed) reply$/);
       return;
     }
-    const call = await client.startCall(NAME, { expectReplyMs: 5000 });
+    const call = await client.startCall(NAME, { expectReplyMs: 5000, at: server });
     const twin = await clientEnd.startCall(pattern(8));
     if (when === "after it read") {
       await server.recv();
@@ -140,7 +140,7 @@ for (const where of ["in the same namespace", "in a child user namespace"] as co
     if (where === "in the same namespace") await process.must("setresuid", 4321, 1234, 0);
     const clientEnd = await BinderEnd.open(process, device);
 
-    const call = await client.startCall(NAME);
+    const call = await client.startCall(NAME, { at: server });
     const request = await server.recv();
     await server.reply(request);
     await call.done;

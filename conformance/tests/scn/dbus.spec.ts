@@ -21,7 +21,7 @@ test("SCN-016 what D-Bus needs works together in a systemd guest", covers("SCN-0
   await first.acquire("org.example.Service", abi.NAME.ALLOW_REPLACEMENT);
   expect((await second.acquire("org.example.Service", abi.NAME.QUEUE)) & abi.NAME.IN_QUEUE).toBe(abi.NAME.IN_QUEUE);
   // calls and errors
-  const call = await client.startCall("org.example.Service", { payload: "ping" });
+  const call = await client.startCall("org.example.Service", { payload: "ping", at: first });
   await first.reply(await first.recv(), { payload: "pong" });
   expect(payloadText(await call.done)).toBe("pong");
   await expectErrno(client.send("org.example.Nobody"), "ESRCH");

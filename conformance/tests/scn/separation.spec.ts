@@ -29,7 +29,7 @@ test("SCN-014 an application calls the service it may call, and nobody else", co
   const neighbour = await endpoint.connect({ by: process });
 
   for (const to of [ALLOWED, allowed.id]) {
-    const call = await application.startCall(to, { payload: "may I" });
+    const call = await application.startCall(to, { payload: "may I", at: allowed });
     await allowed.reply(await allowed.recv(), { payload: "you may" });
     expect(payloadText(await call.done)).toBe("you may");
   }
