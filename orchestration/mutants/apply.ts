@@ -9,17 +9,20 @@ export const REFERENCE_DIR = join(ROOT, "fixtures/module");
 /** Hidden files and what a build leaves: no part of a source. */
 export const NO_SOURCE = /(^|\/)(\.[^/]*|[^/]*\.(ko|o|a|mod|mod\.c|cmd|symvers|order|gcno|gcda))$/;
 
-/** Makes `dir` hold the reference with the mutant's patch applied, its context matched exactly. @returns why it does not apply, or null */
-export async function plant(mutant: Pick<Mutant, "patch">, dir: string, signal?: AbortSignal): Promise<string | null> {
+/** Makes `dir` hold the reference with patches applied one after the other, their context matched exactly. @returns the first that does not apply and why, or null */
+export async function plant(patches: readonly Pick<Mutant, "name" | "patch">[], dir: string, signal?: AbortSignal): Promise<string | null> {
   await syncFolder(REFERENCE_DIR, dir, NO_SOURCE);
-  try {
-    await exec(["git", "apply", "-p3", "--whitespace=nowarn", "-"], { cwd: dir, env: outside(dir), stdin: mutant.patch, ...(signal === undefined ? {} : { signal }) });
-    return null;
-  } catch (error) {
-    const named = asSuiteError(error);
-    if (named.code !== "COMMAND_FAILED" || signal?.aborted === true) throw named;
-    return (named.details ?? named.message).split("\n").find((line) => line.startsWith("error:"))?.slice("error: ".length) ?? named.message;
+  for (const { name, patch } of patches) {
+    try {
+      await exec(["git", "apply", "-p3", "--whitespace=nowarn", "-"], { cwd: dir, env: outside(dir), stdin: patch, ...(signal === undefined ? {} : { signal }) });
+    } catch (error) {
+      const named = asSuiteError(error);
+      if (named.code !== "COMMAND_FAILED" || signal?.aborted === true) throw named;
+      const why = (named.details ?? named.message).split("\n").find((line) => line.startsWith("error:"))?.slice("error: ".length) ?? named.message;
+      return `${name} does not apply: ${why}`;
+    }
   }
+  return null;
 }
 
 /**

@@ -19,7 +19,8 @@ export { chooseMutants, readMutants, type Mutant } from "./mutant.ts";
 export { documentOf, renderMutants, type Judged, type MutantsDocument } from "./report.ts";
 export { commonDigest, moduleDigests, Results } from "./results.ts";
 export { checkMutants } from "./check.ts";
-export { REFERENCE_DIR } from "./apply.ts";
+export { waveDir } from "./run-tests.ts";
+export { plant, REFERENCE_DIR } from "./apply.ts";
 
 export interface MutantsOptions<M, T> {
   readonly mutants: readonly Mutant[];
@@ -106,8 +107,8 @@ class Builds<M, T> {
   async #build(mutant: Mutant): Promise<M | Fate> {
     const dir = join(this.#options.home, "source", "module");
     await using _lock = await lockFile(`${dir}.lock`, () => undefined, this.#options.signal);
-    const misfit = await plant(mutant, dir, this.#options.signal);
-    if (misfit !== null) return invalid(`does not apply: ${misfit}`);
+    const misfit = await plant([mutant], dir, this.#options.signal);
+    if (misfit !== null) return invalid(misfit);
     try {
       return await this.#options.build(dir);
     } catch (error) {

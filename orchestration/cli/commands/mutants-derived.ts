@@ -108,7 +108,8 @@ function namedBy(word: string): typeof REQUIREMENTS {
   throw new SuiteError("USAGE", `"${word}" is neither an area nor a requirement; the areas are ${AREAS.join(", ")}, and requirements look like MSG-014`);
 }
 
-function generationOf(text: string): Generation {
+/** @throws USAGE for a word that is no generation */
+export function generationOf(text: string): Generation {
   const found = GENERATIONS.find((name) => name === text);
   if (found === undefined) throw new SuiteError("USAGE", `--generation "${text}" is none that the module can be built for: ${GENERATIONS.join(", ")}`);
   return found;

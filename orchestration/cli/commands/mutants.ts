@@ -17,6 +17,7 @@ import type { Template } from "../../vm/template.ts";
 import { sweepLeftovers } from "../../vm/leftovers.ts";
 import { print, printJson } from "../output.ts";
 import { derived } from "./mutants-derived.ts";
+import { lawful } from "./mutants-lawful.ts";
 import { wholeNumber } from "../whole-number.ts";
 import { bootTemplate, factsOf } from "../stages/boot.ts";
 import { REFERENCE_MODULE } from "../stages/build.ts";
@@ -29,6 +30,7 @@ interface Options {
   readonly allTests?: boolean;
   readonly fresh?: boolean;
   readonly derived?: boolean;
+  readonly lawful?: boolean;
   readonly generation?: string;
   readonly tries?: string;
   readonly check?: boolean;
@@ -45,7 +47,8 @@ export const mutants = new Command("mutants")
   .option("--all-tests", "show survivors every test of the suite, not only those of their areas")
   .option("--fresh", "believe no result of before")
   .option("--derived", "instead: bugs derived from the module's source by rules, to see every must red; names are areas or requirement ids")
-  .option("--generation <generation>", "with --derived: generation that the module is built for; default: 2015-08")
+  .option("--lawful", "instead: variants of the module that the specification permits, of which no test may go red; names are those of fixtures/variants")
+  .option("--generation <generation>", "with --derived and --lawful: generation that the module is built for; default: 2015-08")
   .option("--tries <number>", "with --derived: trials of one requirement at most; default: 6")
   .option("--check", "only whether every patch applies and names requirements that tests cover")
   .option("--list", "only what there is")
@@ -53,6 +56,7 @@ export const mutants = new Command("mutants")
   .action(async (names: string[], options: Options) => {
     fitting(options);
     if (options.derived === true) return derived(names, options);
+    if (options.lawful === true) return lawful(names, options);
     const chosen = chooseMutants(await readMutants(), names);
     if (options.list === true) return listed(chosen, options.json === true);
     if (options.check === true) return checked(chosen);
@@ -73,11 +77,21 @@ export const mutants = new Command("mutants")
     process.exitCode = document.exitCode;
   });
 
-/** @throws USAGE for an option of planted bugs with --derived, and the other way round */
-function fitting({ derived: wanted, generation, tries, allTests, check, list }: Options): void {
-  const given = wanted === true ? { "--all-tests": allTests, "--check": check, "--list": list } : { "--generation": generation, "--tries": tries };
-  const misfit = Object.entries(given).find(([, value]) => value !== undefined)?.[0];
-  if (misfit !== undefined) throw new SuiteError("USAGE", wanted === true ? `${misfit} is for planted bugs; leave it or --derived out` : `${misfit} goes with --derived; planted bugs are tried as their headers say`);
+/** What each way of working takes of the options that not all take. */
+const OPTIONS_OF = {
+  "planted bugs": ["allTests", "fresh", "check", "list"],
+  "--derived": ["generation", "tries", "fresh"],
+  "--lawful": ["generation", "list"],
+} as const satisfies Readonly<Record<string, readonly (keyof Options)[]>>;
+const FLAGS = { allTests: "--all-tests", fresh: "--fresh", check: "--check", list: "--list", generation: "--generation", tries: "--tries" } as const;
+
+/** @throws USAGE for two ways of working at once, and for an option that the way chosen does not take */
+function fitting(options: Options): void {
+  if (options.derived === true && options.lawful === true) throw new SuiteError("USAGE", "--derived and --lawful are two ways of working; leave one of them out");
+  const way = options.derived === true ? "--derived" : options.lawful === true ? "--lawful" : "planted bugs";
+  const taken: readonly string[] = OPTIONS_OF[way];
+  const misfit = (Object.keys(FLAGS) as (keyof typeof FLAGS)[]).find((name) => options[name] !== undefined && !taken.includes(name));
+  if (misfit !== undefined) throw new SuiteError("USAGE", `${FLAGS[misfit]} does not go with ${way}; leave it out`);
 }
 
 interface MachineGroup {
