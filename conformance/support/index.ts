@@ -10,6 +10,7 @@ export { BINDER_BUFFER, binderDevice, BinderEnd, type BinderReturn } from "./bin
 export { Domain, Endpoint, grant, type Bus, type BusOptions, type ConnectOptions, type CustomEndpoint } from "./bus.ts";
 export { Connection, type Received, type RecvOptions } from "./connection.ts";
 export type { RawResult } from "./handle.ts";
+export { dbusBroker, DbusEnd, REQUEST_NAME, type DbusReceived } from "./dbus.ts";
 export { CONNECTION_LIMIT, connectMany, MANY_FILES } from "./crowd.ts";
 export { covers } from "./covers.ts";
 export { BusError, type ErrnoName } from "./errno.ts";
@@ -33,6 +34,7 @@ export { expectOrdered } from "./ordering/check.ts";
 export { History } from "./ordering/history.ts";
 export { expectReads, type Queued, type QueueRead } from "./ordering/reads.ts";
 export { unsupported } from "./unsupported.ts";
+export { expectTwin, type Differences, type TwinRecord } from "./twins.ts";
 export { RUSAGE_BYTES, RUSAGE_THREAD, usageCount, usagePlace } from "./usage.ts";
 export { all, ioctls, SAMPLE_ITEMS, validCommands, type Outcome, type ValidCommand } from "./valid-commands.ts";
 export { NARROW_ISAS } from "./narrow-isa.ts";
