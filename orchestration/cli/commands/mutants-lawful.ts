@@ -1,4 +1,4 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { Generation } from "../../../conformance/catalogue/index.ts";
@@ -86,7 +86,7 @@ async function tried(variants: readonly Variant[], settings: Settings, ready: On
   return lawfulDocument(proof, { target, generation, variants, durationMs: nowMs() - settings.started, interrupted: signal.aborted });
 }
 
-/** Tests on the module with the chosen variants, built and booted unless it is the one that is ready. */
+/** Tests on the module with the chosen variants, built and booted unless the cache has it. */
 async function observe(chosen: readonly Variant[], { own, plan, name }: { own: readonly PlannedTest[]; plan: Plan; name: string }, settings: Settings, ready: OneTarget): Promise<readonly Observed[]> {
   const { built, accel, signal } = ready;
   const step = ready.progress.step(name);
@@ -110,6 +110,8 @@ async function observe(chosen: readonly Variant[], { own, plan, name }: { own: r
       startPool: openPool,
     });
     step.done(`${own.length} tests, ${observed.filter(({ outcome }) => outcome.kind !== "passed" && outcome.kind !== "unsupported").length} do not pass`);
+    // half a gigabyte, and not asked for again
+    if (chosen.length === 1 && template.dir !== ready.template.dir) await rm(template.dir, { recursive: true, force: true });
     return observed;
   } finally {
     await sweepLeftovers(runId);
