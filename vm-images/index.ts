@@ -8,5 +8,7 @@ export { parseModuleSpec } from "./module/spec.ts";
 export { buildAgent, type AgentArtifact } from "./agent/build.ts";
 export { buildFuzzer, type FuzzerArtifact } from "./fuzzer/build.ts";
 export { buildBench, type BenchArtifact } from "./bench/build.ts";
+export { BENCH_PATH } from "./bench/guest-root.ts";
+export { cpio } from "./initrd/cpio.ts";
 export { buildImage, type ImageArtifact } from "./rootfs/build.ts";
 export { manifestSchema, type Manifest } from "./manifest.ts";

@@ -1,6 +1,6 @@
-import { copyFile, mkdir, readFile, rm } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { requireProgram } from "../../vm-images/tools.ts";
+import { BENCH_PATH, cpio } from "../../vm-images/index.ts";
 import { SuiteError } from "../base/errors.ts";
 import { exec } from "../base/exec.ts";
 import type { ArchRow } from "../target/arches.ts";
@@ -12,10 +12,8 @@ export interface BareGuest {
   readonly target: Target;
   /** Kernel image file. */
   readonly kernel: string;
-  /** Root file system of the target's image, for its libraries and daemons. */
-  readonly disk: string;
-  /** The program that is process 1. */
-  readonly program: string;
+  /** Archive that the kernel unpacks: the program that is process 1, and what it is linked with. */
+  readonly root: string;
   /** Module file; null: the kernel has the bus. */
   readonly moduleKo: string | null;
 }
@@ -29,7 +27,10 @@ export interface BareContext {
   readonly onOutput?: (text: string) => void;
 }
 
-const PORT = "buslab.bench";
+/** `LOG_PREFIX` of vm-images/bench/init.c, behind what the console puts in front of a line. */
+const FIGURE = /^<\d+>\[[^\]]*\] bench: (\{.*\})\r?$/gm;
+/** Name of the module in the archive. */
+const MODULE = "module.ko";
 const MEMORY_MB = 1024;
 const LOOK_EVERY_MS = 1000;
 /**
@@ -37,71 +38,65 @@ const LOOK_EVERY_MS = 1000;
  * cycle: without it the kernel moves 8 bytes an instruction, the nearest to hardware that this emulation has.
  */
 const STEADY_CPU: Partial<Record<ArchRow["id"], string>> = { x86_64: "max,erms=off,fsrm=off,rdrand=off,rdseed=off" };
+/** Boards of one version, so that a newer QEMU counts the same; what QEMU tells a kernel by itself has no random seeds in it. */
+const STEADY_MACHINE: Readonly<Record<ArchRow["id"], string>> = { x86_64: "pc-q35-7.1", arm64: "virt-7.1,dtb-randomness=off", arm: "virt-7.1,dtb-randomness=off" };
 /** 2^1 ns an instruction; the clock jumps over idle time, and nothing in the machine reads the host's clock. */
 const STEADY = ["-icount", "shift=1,sleep=off", "-rtc", "base=2026-01-01,clock=vm"] as const;
 
 /**
- * Boots straight into the program, as process 1 of a machine without network, entropy device, agent or systemd, whose clock counts
- * instructions. @returns what the program printed
+ * Boots straight into the program, as process 1 of a machine whose clock counts instructions. It has memory, a processor and a
+ * serial line and nothing else: no disk, network, entropy device, agent or systemd. So nothing in it waits for the host, and two
+ * boots are equal to the last instruction.
+ * @returns what the program printed
  * @throws VM_START_FAILED | KERNEL_BOOT_FAILED | MODULE_LOAD_FAILED with the console in the details; COMMAND_FAILED when it took too long
  */
 export async function runSteady(guest: BareGuest, words: readonly string[], ctx: BareContext): Promise<string> {
   await mkdir(ctx.dir, { recursive: true });
-  const tools = await makeToolsDisk(guest, ctx.dir);
+  const initrd = await makeInitrd(guest, ctx.dir);
   const consoleLog = join(ctx.dir, "console.log");
-  const module = guest.moduleKo === null ? "none" : "/mnt/module.ko";
-  const inside = `mount -t ext4 -o ro /dev/vdb /mnt && exec /mnt/bench init ${module} ${PORT} ${words.join(" ")}`;
-  const line = kernelLine(guest.target, ["nokaslr", "norandmaps", "random.trust_cpu=off", "init=/bin/sh", "--", "-c", `"${inside}"`]);
-  // a file and not QEMU's standard output: that one is a pair with its standard input, whose end would disconnect the guest's port
-  const output = join(ctx.dir, "figures.jsonl");
-  await rm(output, { force: true });
-  const printed = (): Promise<string> => readFile(output, "utf8").catch(() => "");
-  const look = setInterval(() => void printed().then((text) => ctx.onOutput?.(text)), LOOK_EVERY_MS);
+  await rm(consoleLog, { force: true });
+  const module = guest.moduleKo === null ? "none" : `/${MODULE}`;
+  const line = kernelLine(guest.target, ["nokaslr", "norandmaps", "random.trust_cpu=off", "random.trust_bootloader=off", `rdinit=${BENCH_PATH}`, "--", "init", module, ...words.map((word) => `"${word}"`)]);
+  const seen = (): Promise<string> => readFile(consoleLog, "utf8").catch(() => "");
+  const look = setInterval(() => void seen().then((log) => ctx.onOutput?.(figuresIn(log))), LOOK_EVERY_MS);
   try {
-    await exec(steadyArgv(guest, { name: `${runPrefix(ctx.runId)}steady`, tools, consoleLog, output, line }), { timeoutMs: ctx.limitMs, signal: ctx.signal, code: "VM_START_FAILED", env: { TMPDIR: ctx.dir } });
+    await exec(steadyArgv(guest, { name: `${runPrefix(ctx.runId)}steady`, initrd, consoleLog, line }), { timeoutMs: ctx.limitMs, signal: ctx.signal, code: "VM_START_FAILED", env: { TMPDIR: ctx.dir } });
   } finally {
     clearInterval(look);
   }
-  const text = await printed();
+  const log = await seen();
+  const text = figuresIn(log);
   ctx.onOutput?.(text);
-  const failed = /^\{"failed":"(.*)"\}\r?$/m.exec(text)?.[1];
-  const details = (await readFile(consoleLog, "utf8").catch(() => "")).split("\n").slice(-60).join("\n");
+  const failed = /^\{"failed":"(.*)"\}$/m.exec(text)?.[1];
+  const details = log.split("\n").slice(-60).join("\n");
   if (failed !== undefined) throw new SuiteError("MODULE_LOAD_FAILED", `the bare guest could not begin: ${failed}`, { details });
-  if (text === "") throw new SuiteError("KERNEL_BOOT_FAILED", "the bare guest ended without a word", { details });
+  if (text === "") throw new SuiteError("KERNEL_BOOT_FAILED", `the bare guest ended without a word; if ${guest.kernel} was built without BLK_DEV_INITRD, build it with that option`, { details });
   return text;
 }
 
-function steadyArgv(guest: BareGuest, own: { readonly name: string; readonly tools: string; readonly consoleLog: string; readonly output: string; readonly line: string }): [string, ...string[]] {
+function figuresIn(log: string): string {
+  return [...log.matchAll(FIGURE)].map(([, figure]) => `${figure}\n`).join("");
+}
+
+function steadyArgv(guest: BareGuest, own: { readonly name: string; readonly initrd: string; readonly consoleLog: string; readonly line: string }): [string, ...string[]] {
   const { arch } = guest.target;
-  const disk = (id: string, path: string, options: string): string[] => [
-    ...["-drive", `file=${path.replaceAll(",", ",,")},format=raw,if=none,id=${id},${options}`],
-    ...["-device", `virtio-blk${arch.qemu.deviceSuffix},drive=${id}`],
-  ];
-  const file = (id: string, path: string): string => `file,id=${id},path=${path.replaceAll(",", ",,")}`;
   return [
     arch.qemu.binary,
     ...["-name", own.name],
     ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
-    ...["-machine", arch.qemu.machine, "-accel", "tcg,thread=single", "-cpu", STEADY_CPU[arch.id] ?? arch.qemu.cpu],
+    ...["-machine", STEADY_MACHINE[arch.id], "-accel", "tcg,thread=single", "-cpu", STEADY_CPU[arch.id] ?? arch.qemu.cpu],
     ...STEADY,
     ...["-smp", "1", "-m", String(MEMORY_MB)],
-    ...["-kernel", guest.kernel, "-append", own.line],
-    ...disk("root", guest.disk, "snapshot=on"),
-    ...disk("tools", own.tools, "readonly=on"),
-    ...["-device", `virtio-serial${arch.qemu.deviceSuffix}`],
-    ...["-chardev", file("out", own.output), "-device", `virtserialport,chardev=out,name=${PORT}`],
-    ...["-chardev", file("console", own.consoleLog), "-serial", "chardev:console"],
+    ...["-kernel", guest.kernel, "-initrd", own.initrd, "-append", own.line],
+    ...["-chardev", `file,id=console,path=${own.consoleLog.replaceAll(",", ",,")}`, "-serial", "chardev:console"],
   ];
 }
 
-/** What the image lacks: program and module, on a small disk of their own. */
-async function makeToolsDisk(guest: BareGuest, dir: string): Promise<string> {
-  const folder = join(dir, "tools");
-  const disk = join(dir, "tools.ext4");
-  await mkdir(folder, { recursive: true });
-  await copyFile(guest.program, join(folder, "bench"));
-  if (guest.moduleKo !== null) await copyFile(guest.moduleKo, join(folder, "module.ko"));
-  const mke2fs = await requireProgram("mke2fs", "e2fsprogs");
-  await exec([mke2fs, "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-d", folder, disk, "32m"]);
-  return disk;
+/** The kernel unpacks archives that lie one behind the other: the root, which all targets of an architecture share, and the module. */
+async function makeInitrd(guest: BareGuest, dir: string): Promise<string> {
+  const path = join(dir, "initrd");
+  const parts = [await readFile(guest.root)];
+  if (guest.moduleKo !== null) parts.push(Buffer.from(cpio([{ path: MODULE, mode: 0o644, data: await readFile(guest.moduleKo) }])));
+  await writeFile(path, Buffer.concat(parts));
+  return path;
 }

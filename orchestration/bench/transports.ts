@@ -33,16 +33,16 @@ const STEADY_LIMIT_MS = 1_800_000;
 const WALL_LIMIT_MS = 60_000;
 const IN_GUEST = "/run/buslab-bench/bench";
 
-/** Compares the transports of one target. @throws what booting, cloning and the agent throw; GUEST_PROTOCOL, GUEST_REFUSED */
-export async function compareTransports(guest: BareGuest, template: Template | null, ctx: TransportsContext): Promise<TransportLines> {
+/** Compares the transports of one target. @param program that which is run in the clone @throws what booting, cloning and the agent throw; GUEST_PROTOCOL, GUEST_REFUSED */
+export async function compareTransports(guest: BareGuest, program: string, template: Template | null, ctx: TransportsContext): Promise<TransportLines> {
   const first = await titled(ctx, "counted clock, first boot", (step) => steady(guest, "steady1", step, ctx));
   const second = await titled(ctx, "counted clock, second boot", (step) => steady(guest, "steady2", step, ctx));
-  const wall = template === null ? [] : await titled(ctx, "wall clock", () => inClone(guest.program, template, ctx));
+  const wall = template === null ? [] : await titled(ctx, "wall clock", () => inClone(program, template, ctx));
   return { steady: [first, second], wall };
 }
 
 async function steady(guest: BareGuest, name: string, step: Step, ctx: TransportsContext): Promise<Line[]> {
-  const words = [String(STEADY_ROUNDS), ...(ctx.only === undefined ? [] : [`'${ctx.only}'`])];
+  const words = [String(STEADY_ROUNDS), ...(ctx.only === undefined ? [] : [ctx.only])];
   const text = await runSteady(guest, words, { runId: ctx.runId, dir: join(ctx.dir, name), limitMs: STEADY_LIMIT_MS, signal: ctx.signal, onOutput: (text) => step.update(`${text.split("\n").length - 1} figures`) });
   return parseLines(text);
 }

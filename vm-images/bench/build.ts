@@ -1,4 +1,4 @@
-import { copyFile, cp, mkdir, readdir, rm } from "node:fs/promises";
+import { copyFile, cp, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { digestFile, digestTree } from "../../orchestration/base/digest.ts";
@@ -10,13 +10,16 @@ import { type Artifact, type Build, type BuildContext, obtain } from "../cache.t
 import { installPackages, missingPackages } from "../host-packages.ts";
 import { buildRootfs, type RootfsArtifact } from "../rootfs/bootstrap.ts";
 import { complaints, crossPrefix, versionOf } from "../tools.ts";
+import { guestRoot } from "./guest-root.ts";
 
 export interface BenchArtifact extends Artifact {
   /** Program for the guest, linked with the guest's own libsystemd. */
   readonly binary: string;
+  /** Root of a machine without disks, for the kernel to unpack: see {@link guestRoot}. */
+  readonly root: string;
 }
 
-const RECIPE = 1;
+const RECIPE = 2;
 const SOURCE = "vm-images/bench";
 const HEADER = "fixtures/abi/kdbus.h";
 /** What a build by hand leaves there, and this file. */
@@ -34,18 +37,18 @@ export async function buildBench(arch: ArchRow, ctx: BuildContext): Promise<Benc
   const inputs: Record<string, string> = { [HEADER]: await digestFile(join(ROOT, HEADER)), "root file system": rootfs.manifest.key };
   for (const [path, digest] of await digestTree(join(ROOT, SOURCE), (path) => NO_INPUT.test(path))) inputs[`${SOURCE}/${path}`] = digest;
   const tools = { gcc: await versionOf(cc, "gcc") };
-  const options = { title: `benchmark program ${arch.id}`, needsBytes: 16 * 1024 * 1024 };
-  const artifact = await obtain("bench", { subject: arch.id, recipe: RECIPE, inputs, tools }, (dir) => compile(cc, rootfs, dir, ctx), options, ctx);
-  return { ...artifact, binary: join(artifact.dir, "bench") };
+  const options = { title: `benchmark program ${arch.id}`, needsBytes: 256 * 1024 * 1024 };
+  const artifact = await obtain("bench", { subject: arch.id, recipe: RECIPE, inputs, tools }, (dir) => compile(arch, rootfs, dir, ctx), options, ctx);
+  return { ...artifact, binary: join(artifact.dir, "bench"), root: join(artifact.dir, "root.cpio") };
 }
 
-async function compile(cc: string, rootfs: RootfsArtifact, dir: string, ctx: BuildContext): Promise<Build> {
+async function compile(arch: ArchRow, rootfs: RootfsArtifact, dir: string, ctx: BuildContext): Promise<Build> {
   const work = join(dir, "work");
   await cp(join(ROOT, SOURCE), join(work, SOURCE), { recursive: true, filter: (path) => !NO_INPUT.test(path) || path === join(ROOT, SOURCE) });
   await mkdir(join(work, "fixtures/abi"), { recursive: true });
   await copyFile(join(ROOT, HEADER), join(work, HEADER));
   const library = await extractLibrary(rootfs, join(work, "guest"));
-  const result = await exec(["make", "-C", join(work, SOURCE), `-j${availableParallelism() + 1}`, `CC=${cc}`, `OUT=${join(work, "bench")}`, `LIBSYSTEMD=${library}`], {
+  const result = await exec(["make", "-C", join(work, SOURCE), `-j${availableParallelism() + 1}`, `CC=${crossPrefix(arch)}gcc`, `OUT=${join(work, "bench")}`, `LIBSYSTEMD=${library}`], {
     okCodes: [0, 1, 2],
     env: { LC_ALL: "C", MAKEFLAGS: "" },
     logFile: join(ctx.logDir, "bench.log"),
@@ -56,8 +59,9 @@ async function compile(cc: string, rootfs: RootfsArtifact, dir: string, ctx: Bui
     throw new SuiteError("COMMAND_FAILED", `the benchmark program does not build: ${lines[0] ?? "make failed"}`, { details: lines.join("\n") });
   }
   await copyFile(join(work, "bench"), join(dir, "bench"));
+  await writeFile(join(dir, "root.cpio"), await guestRoot(arch, rootfs.tar, join(work, "bench"), join(work, "root")));
   await rm(work, { recursive: true });
-  return { outputs: ["bench"] };
+  return { outputs: ["bench", "root.cpio"] };
 }
 
 /** The guest's libsystemd: the file behind its links. */

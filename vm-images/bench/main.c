@@ -66,7 +66,7 @@ uint64_t now_ns(void)
 static int usage(const char *name)
 {
 	fprintf(stderr, "%s run|steady ROUNDS [TRANSPORT,...]\n", name);
-	fprintf(stderr, "%s init MODULE PORT ROUNDS [TRANSPORT,...]   (as process 1)\n", name);
+	fprintf(stderr, "%s init MODULE ROUNDS [TRANSPORT,...]   (as process 1)\n", name);
 	return 2;
 }
 

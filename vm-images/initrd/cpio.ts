@@ -1,4 +1,4 @@
-/** A file, folder or link of an initial RAM disk. */
+/** A file or folder of an initial RAM disk. */
 export interface CpioEntry {
   readonly path: string;
   readonly mode: number;

@@ -26,9 +26,9 @@ const bus = withOptions(new Command("bus").description("kdbus beside sockets, me
       const accel = await findAccel(built.target.arch, { progress, signal });
       const template = options.wall ? (await bootTemplate(built, { runId, logDir: dir, progress, signal })).template : null;
       const program = await buildBench(built.target.arch, { progress, logDir: dir, signal });
-      const guest = { target: built.target, kernel: built.kernel.image, disk: built.image.disk, program: program.binary, moduleKo: built.module.ko };
+      const guest = { target: built.target, kernel: built.kernel.image, root: program.root, moduleKo: built.module.ko };
       const ctx = { runId, dir, limits: new Limits(accel.slowdown), progress, signal, ...(options.only === undefined ? {} : { only: options.only }) };
-      const lines = await compareTransports(guest, template, ctx);
+      const lines = await compareTransports(guest, program.binary, template, ctx);
       progress.close();
       const cells = cellsOf(lines.steady, lines.wall);
       const absent = absences([...lines.steady[0], ...lines.wall]);
