@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { RequirementId } from "../../../conformance/catalogue/index.ts";
+import { SuiteError } from "../../base/errors.ts";
 import { silent } from "../../base/progress.ts";
 import type { Plan, PlannedTest } from "../../plan/plan.ts";
 import type { Outcome } from "../../record/v1.ts";
@@ -19,13 +20,13 @@ const TESTS = [planned("must", "MSG-001"), planned("both", "MSG-001", "META-015"
 const VARIANTS = [variant("a", "META-015"), variant("b")];
 
 /** Outcomes that are not passed, by the name of the run and the test. */
-async function proofOf(outcomes: Readonly<Record<string, Readonly<Record<string, Outcome>>>>): Promise<LawfulProof> {
+async function proofOf(outcomes: Readonly<Record<string, Readonly<Record<string, Outcome>>>>, broken = "none"): Promise<LawfulProof> {
   return tryLawful({
     variants: VARIANTS,
     generation: "2015-08",
     plan: PLAN,
     tests: TESTS,
-    run: (_variants, tests, name) => Promise.resolve(tests.map((each): Observed => ({ test: each, outcome: outcomes[name]?.[each.id] ?? { kind: "passed" } }))),
+    run: (_variants, tests, name) => name === broken ? Promise.reject(new SuiteError("MODULE_BUILD_FAILED", "it does not build")) : Promise.resolve(tests.map((each): Observed => ({ test: each, outcome: outcomes[name]?.[each.id] ?? { kind: "passed" } }))),
     progress: silent,
     signal: new AbortController().signal,
   });
@@ -58,4 +59,11 @@ test("a kernel that complains accuses whatever the test is about", async () => {
 test("a test that fails on the reference too, or did not run, leaves it undecided", async () => {
   assert.equal(exitCodeOf(await proofOf({ together: { must: FAILED }, reference: { must: FAILED } })), 3);
   assert.equal(exitCodeOf(await proofOf({ together: { must: { kind: "infra-error", code: "X", message: "m" } } })), 3);
+});
+
+test("a variant that cannot be tried alone does not hide what the others showed", async () => {
+  const proof = await proofOf({ together: { must: FAILED }, b: { must: FAILED } }, "a");
+  assert.deepEqual(proof.untried, [{ variant: "a", reason: "it does not build" }]);
+  assert.deepEqual(proof.accusations.map(({ accused }) => accused), [["b"]]);
+  assert.equal(exitCodeOf(proof), 1);
 });

@@ -1,4 +1,5 @@
 import type { Generation } from "../../../conformance/catalogue/index.ts";
+import { asSuiteError } from "../../base/errors.ts";
 import type { Progress } from "../../base/progress.ts";
 import type { Plan, PlannedTest } from "../../plan/plan.ts";
 import { summaryOf } from "../../record/outcome.ts";
@@ -36,13 +37,15 @@ export interface LawfulProof {
   /** Tests of which nothing was learnt. */
   readonly unknown: readonly { readonly test: string; readonly reason: string }[];
   readonly accusations: readonly Accusation[];
+  /** Variants that could not be tried alone: they do not build, or their machine does not come up. */
+  readonly untried: readonly { readonly variant: string; readonly reason: string }[];
   /** Requirements left by a variant of which a test was red, as it should be. */
   readonly seenLeft: readonly string[];
 }
 
 /**
  * Runs the suite on all variants at once; what goes red and should not is then tried on the reference and on each variant alone.
- * @throws what building, booting and running throw
+ * @throws what building, booting and running throw on all variants or on the reference; one variant that fails is reported
  */
 export async function tryLawful(options: LawfulOptions): Promise<LawfulProof> {
   const { variants, tests, run, signal } = options;
@@ -55,16 +58,22 @@ export async function tryLawful(options: LawfulOptions): Promise<LawfulProof> {
   const healthy = again.length === 0 || signal.aborted ? [] : await run([], again, "reference");
   const sick = new Set(healthy.filter(({ outcome }) => outcome.kind !== "passed").map(({ test }) => test.id));
   const alone = new Map<string, string[]>(again.map(({ id }) => [id, []]));
+  const untried: { variant: string; reason: string }[] = [];
   const open = again.filter(({ id }) => !sick.has(id));
   for (const variant of variants) {
     if (open.length === 0 || signal.aborted) break;
-    for (const { test, outcome } of await run([variant], open, variant.name)) if (accuses(outcome)) alone.get(test.id)?.push(variant.name);
+    try {
+      for (const { test, outcome } of await run([variant], open, variant.name)) if (accuses(outcome)) alone.get(test.id)?.push(variant.name);
+    } catch (error) {
+      untried.push({ variant: variant.name, reason: asSuiteError(error).message });
+    }
   }
   return {
     ran: observed.filter(({ outcome }) => outcome.kind === "passed" || accuses(outcome)).length,
     unsupported: observed.filter(({ outcome }) => outcome.kind === "unsupported").length,
     unknown: observed.filter(({ outcome }) => outcome.kind === "infra-error" || outcome.kind === "not-run").map(({ test, outcome }) => ({ test: test.id, reason: summaryOf(outcome) })),
     accusations: unfair.map(({ test, outcome }) => ({ test: test.id, requirements: owed(test), reason: summaryOf(outcome), accused: alone.get(test.id) ?? [], onReference: sick.has(test.id) })),
+    untried,
     seenLeft: [...left].filter((id) => red.some(({ test }) => test.requirements.includes(id))).sort(),
   };
 }

@@ -39,7 +39,7 @@ function exitCodeOf({ ran, unknown, accusations }: LawfulProof): ExitCode {
 }
 
 export function renderLawful(document: LawfulDocument): string {
-  const { variants, accusations, unknown, seenLeft } = document;
+  const { variants, accusations, unknown, untried, seenLeft } = document;
   const left = variants.flatMap(({ leaves }) => leaves).length;
   return [
     `Lawful variants on ${document.target}, generation ${document.generation}`,
@@ -47,6 +47,7 @@ export function renderLawful(document: LawfulDocument): string {
     "",
     ...accusations.flatMap((row) => [`  unfair: ${row.test} (${row.requirements.join(" ")})`, `    ${row.reason}`, `    ${accusedText(row)}`]),
     ...unknown.map(({ test, reason }) => `  nothing learnt: ${test}: ${reason}`),
+    ...untried.map(({ variant, reason }) => `  not tried alone: ${variant}: ${reason}`),
     `${document.ran} tests on ${variants.length} variants together: ${accusations.filter(({ onReference }) => !onReference).length} unfair, ${unknown.length + accusations.filter(({ onReference }) => onReference).length} of which nothing was learnt, ${document.unsupported} unsupported; of ${left} requirements of lower level that are left ${seenLeft.length} were seen red, ${(document.durationMs / 60_000).toFixed(1)} min (exit code ${document.exitCode})`,
   ].join("\n");
 }
