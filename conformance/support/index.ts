@@ -39,3 +39,4 @@ export { RUSAGE_BYTES, RUSAGE_THREAD, usageCount, usagePlace } from "./usage.ts"
 export { all, ioctls, SAMPLE_ITEMS, validCommands, type Outcome, type ValidCommand } from "./valid-commands.ts";
 export { NARROW_ISAS } from "./narrow-isa.ts";
 export { NarrowProgram } from "./narrow-program.ts";
+export type { AgentClient } from "../../orchestration/guest/agent-client.ts";

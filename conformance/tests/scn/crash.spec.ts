@@ -1,7 +1,18 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { abi, address, attachFlags, covers, encodeCommand, encodeMessage, expect, expectErrno, item, memory, payloadText, pipeProbe, prepareSend, resultOf, Script, test, unsupported } from "../../support/index.ts";
+import { abi, address, attachFlags, covers, encodeCommand, encodeMessage, expect, expectErrno, item, memory, payloadText, pipeProbe, prepareSend, resultOf, Script, test, type AgentClient, unsupported } from "../../support/index.ts";
 
 const POLLHUP = 0x10;
+
+/** What a leak grows, once all that can be given back has been. */
+async function measureKernel(agent: AgentClient): Promise<{ readonly files: number; readonly availableKiB: number; readonly slabKiB: number }> {
+  const number = async (file: string, pattern: RegExp): Promise<number> => Number(pattern.exec(await agent.readText(file))?.[1] ?? NaN);
+  await agent.writeFile("/proc/sys/vm/drop_caches", "3", { control: true });
+  return {
+    files: await number("/proc/sys/fs/file-nr", /^(\d+)/),
+    availableKiB: await number("/proc/meminfo", /MemAvailable:\s+(\d+)/),
+    slabKiB: await number("/proc/meminfo", /SUnreclaim:\s+(\d+)/),
+  };
+}
 
 test("SCN-021 after a receiver was killed everybody is told and everything released", covers("SCN-021"), async ({ bus, root, spawn }) => {
   const victim = await bus.connect({ by: await spawn({ label: "victim" }) });
@@ -119,15 +130,6 @@ test("SCN-024 connections that send and are killed leave nothing behind, by thou
   const [ROUNDS, CYCLES] = checkers ? [20, 25] : [20, 500];
   const receiver = await bus.connect();
   const { write } = await root.pipe();
-  const number = async (file: string, pattern: RegExp): Promise<number> => Number(pattern.exec(await agent.readText(file))?.[1] ?? NaN);
-  const measure = async (): Promise<{ files: number; availableKiB: number; slabKiB: number }> => {
-    await agent.writeFile("/proc/sys/vm/drop_caches", "3", { control: true });
-    return {
-      files: await number("/proc/sys/fs/file-nr", /^(\d+)/),
-      availableKiB: await number("/proc/meminfo", /MemAvailable:\s+(\d+)/),
-      slabKiB: await number("/proc/meminfo", /SUnreclaim:\s+(\d+)/),
-    };
-  };
   const round = async (): Promise<number> => {
     const script = new Script();
     const { program } = script;
@@ -159,15 +161,83 @@ test("SCN-024 connections that send and are killed leave nothing behind, by thou
   };
 
   const counts = [await round()];
-  const before = await measure();
+  const before = await measureKernel(agent);
   for (let done = 1; done < ROUNDS; done++) counts.push(await round());
-  const after = await measure();
+  const after = await measureKernel(agent);
 
   expect(counts, "every connection came to be and sent its message").toEqual(Array.from({ length: ROUNDS }, () => CYCLES));
   expect(after.files - before.files, "open files more").toBeLessThan(64);
   if (checkers) return;
   expect(after.slabKiB - before.slabKiB, "KiB of slab more; 9500 leaks of 512 bytes are 4750").toBeLessThan(3000);
   expect(before.availableKiB - after.availableKiB, "KiB less available; 9500 leaked pages are 38000").toBeLessThan(20_000);
+});
+
+test("SCN-023 owners of buses and endpoints that are killed under load leave nothing behind, by hundreds", covers("SCN-023", "SCN-024"), async ({ domain, root, agent, machine }) => {
+  test.slow(); // two processes a cycle
+  const checkers = machine.facts["checkers"] !== undefined; // kmemleak is the judge of memory there
+  const [ROUNDS, CYCLES, TURNS, ECONNRESET, LIMIT_MS] = checkers ? [3, 10, 40, 104, 60_000] : [10, 50, 40, 104, 20_000];
+  const name = `${root.euid}-short-lived`;
+  const place = `${domain.path}/${name}`;
+  const { write } = await root.pipe();
+  /** @returns how often the sender came to its connection's end */
+  const round = async (): Promise<number> => {
+    const script = new Script();
+    const { program } = script;
+    const [control, bus, endpoint] = [memory(`${domain.control}\0`), memory(`${place}/bus\0`), memory(`${place}/${root.euid}-way\0`)];
+    const [hello, drop] = [memory(encodeCommand("HELLO", { pool_size: 65536 })), memory(encodeCommand("RECV", { flags: abi.RECV.DROP }))];
+    const message = memory(encodeMessage({ payload_type: abi.PAYLOAD.DBUS, cookie: 1 }, [item.vec(address(memory("load")), 4), item.fds([write])]));
+    const send = memory(encodeCommand("SEND", { msg_address: address(message) }));
+    const [made, sent, ended] = [program.arena(), program.arena(8), program.arena(16)];
+    program.store(ended, 0);
+    const child = (body: () => void): ReturnType<Script["syscall"]> => {
+      const SIGCHLD = 17;
+      const pid = program.syscall("clone", [SIGCHLD, 0, 0, 0, 0]);
+      program.if(pid, "==", 0, () => {
+        body();
+        program.syscall("kill", [program.syscall("getpid"), 9]);
+      });
+      return pid;
+    };
+    program.loop(CYCLES, () => {
+      program.store(made, 0);
+      program.store(sent, 0);
+      const owner = child(() => {
+        script.ioctl(root.openStep(script, control), abi.COMMANDS.BUS_MAKE, memory(encodeCommand("BUS_MAKE", { flags: abi.MAKE.ACCESS_WORLD }, [item.makeName(name), item.bloomParameter(64, 1)])));
+        const endpointMade = script.ioctl(root.openStep(script, bus), abi.COMMANDS.ENDPOINT_MAKE, memory(encodeCommand("ENDPOINT_MAKE", {}, [item.makeName(`${root.euid}-way`)])));
+        program.if(endpointMade.err, "==", 0, () => program.store(made, 1));
+        program.waitFor(sent, ">=", TURNS, { timeoutMs: LIMIT_MS });
+      });
+      const sender = child(() => {
+        program.waitFor(made, "==", 1, { timeoutMs: LIMIT_MS });
+        script.ioctl(root.openStep(script, endpoint), abi.COMMANDS.HELLO, hello);
+        const fd = root.openStep(script, bus);
+        script.ioctl(fd, abi.COMMANDS.HELLO, hello);
+        // the id of its connection into dst_id
+        script.copy({ memory: hello, at: 48 }, { memory: message, at: 24 });
+        program.loop(1 << 20, () => {
+          const { err } = program.ioctl(fd, abi.COMMANDS.SEND, script.place(send));
+          program.fetchAdd(sent, 1);
+          program.if(err, "==", ECONNRESET, () => program.fetchAdd(ended, 1));
+          program.breakIf(err, "==", ECONNRESET);
+          program.if(err, "!=", 0, () => script.ioctl(fd, abi.COMMANDS.RECV, drop)); // queue or pool is full, and stays so
+        });
+      });
+      for (const pid of [owner, sender]) program.syscall("wait4", [pid, 0, 0, 0]);
+    });
+    const seen = program.load(ended);
+    return (await root.run(script)).result.number(seen);
+  };
+
+  const counts = [await round()];
+  const before = await measureKernel(agent);
+  for (let done = 1; done < ROUNDS; done++) counts.push(await round());
+  const after = await measureKernel(agent);
+
+  expect(counts, "every bus and endpoint came to be, and its end was told").toEqual(Array.from({ length: ROUNDS }, () => CYCLES));
+  expect(after.files - before.files, "open files more").toBeLessThan(64);
+  if (checkers) return;
+  expect(after.slabKiB - before.slabKiB, "KiB of slab more; 450 leaks of 1024 bytes are 450").toBeLessThan(400);
+  expect(before.availableKiB - after.availableKiB, "KiB less available; 450 pools with 16 pages each are 28800").toBeLessThan(20_000);
 });
 
 test("SCN-024 requests that were answered leave nothing behind, by thousands", covers("SCN-024"), async ({ bus, agent, machine }) => {
