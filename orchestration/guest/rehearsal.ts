@@ -30,8 +30,8 @@ export async function rehearse(agent: AgentClient, timeoutMs: number): Promise<r
   const peers = (await Promise.all(PROCESSES.map((options) => tried(agent.spawnPeer(options))))).filter((peer): peer is Peer => peer !== undefined);
   for (let turn = 0; turn < 2; turn++) {
     await Promise.all(
-      peers.map(async (peer) => {
-        for (const program of [memory(), files(), channels(), signals()]) await tried(peer.run(program, { timeoutMs }));
+      peers.map(async (peer, index) => {
+        for (const program of [memory(), files(index), channels(), signals()]) await tried(peer.run(program, { timeoutMs }));
       }),
     );
   }
@@ -72,7 +72,8 @@ function memory(): Program {
   return program;
 }
 
-function files(): Program {
+/** @param own number of the process: what one mounts on a folder of another hides the other's file, and the folder stays */
+function files(own: number): Program {
   const program = new Program();
   const room = program.buffer(PAGE);
   for (const path of ["/proc/self/status", "/proc/self/cgroup", "/proc/self/mountinfo", "/proc/self/maps", "/proc/self/attr/current", "/proc/sys/kernel/tainted", "/proc/meminfo"]) {
@@ -84,7 +85,7 @@ function files(): Program {
   const dir = program.syscall("openat", [-100, "/proc/self/fd", O_DIRECTORY]).ret;
   program.syscall("getdents64", [dir, room.at(), PAGE]);
   program.syscall("close", [dir]);
-  const name = "/dev/shm/buslab-rehearsal";
+  const name = `/dev/shm/buslab-rehearsal-${own}`;
   program.syscall("mkdir", [name, 0o700]);
   program.syscall("mount", ["none", name, "tmpfs", 0, 0]);
   const file = program.syscall("openat", [-100, `${name}/file`, O_RDWR_CREATE, 0o600]).ret;
