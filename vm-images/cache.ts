@@ -9,6 +9,7 @@ import { lockFile } from "./lock.ts";
 import { type ArtifactKind, difference, type Facts, MANIFEST, type Manifest, manifestSchema } from "./manifest.ts";
 import { describeOutput, fault } from "./outputs.ts";
 import { pruneOld } from "./prune.ts";
+import type { Toolchain } from "./toolchain.ts";
 
 /** Everything that decides what a build yields; equal inputs name the same cache entry. */
 export interface Inputs {
@@ -24,6 +25,8 @@ export interface BuildContext {
   readonly signal?: AbortSignal;
   /** Logs of the tools go here. */
   readonly logDir: string;
+  /** Where compilers run; default: this host. */
+  readonly toolchain?: Toolchain;
 }
 
 /** One cached result. */

@@ -69,6 +69,11 @@ function packagesOf(feature: Feature, arch: ArchRow): readonly HostPackage[] {
 
 const SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
+/** Names of all Debian packages that a feature needs on these architectures, whatever this host has. */
+export function allPackages(feature: Feature, arches: readonly ArchRow[]): string[] {
+  return [...new Set([...PACKAGES[feature], ...arches.flatMap((arch) => packagesOf(feature, arch))].map(({ name }) => name))];
+}
+
 /** Debian packages this host lacks for the features on these architectures, by name; empty when nothing is missing. */
 export async function missingPackages(features: readonly Feature[] = ["build", "image", "vm"], arches: readonly ArchRow[] = [ARCHES.x86_64]): Promise<string[]> {
   const wanted = features.flatMap((feature) => [...PACKAGES[feature], ...arches.flatMap((arch) => packagesOf(feature, arch))]);

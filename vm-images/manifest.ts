@@ -2,7 +2,7 @@ import { z } from "zod";
 
 const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/);
 
-export const ARTIFACT_KINDS = ["kernel", "module", "image", "rootfs", "agent", "fuzzer", "bench"] as const;
+export const ARTIFACT_KINDS = ["kernel", "module", "image", "rootfs", "agent", "fuzzer", "bench", "initrd"] as const;
 export type ArtifactKind = (typeof ARTIFACT_KINDS)[number];
 
 /** A file, or a folder counted and digested as a whole. `mtimeMs` lets a later run see a changed file without reading it. */

@@ -5,7 +5,7 @@ import type { StartedPostgreSqlContainer } from "@testcontainers/postgresql";
 import type { KyselyPlugin } from "kysely";
 import { exec } from "../base/exec.ts";
 import { silent } from "../base/progress.ts";
-import { findProgram } from "../../vm-images/host-packages.ts";
+import { engineTrouble, removeForgotten } from "../../vm-images/containers/engine.ts";
 import { POSTGRES_ENTRY, postgresImage } from "../../vm-images/containers/postgres.ts";
 import { ingestRun } from "./ingest.ts";
 import { ingestContract, TARGET, temporaryFolder } from "./ingest.contract.ts";
@@ -29,13 +29,6 @@ const FAST = ["-c", "fsync=off"];
 const HEALTH = { test: ["CMD-SHELL", "pg_isready --host localhost"] as ["CMD-SHELL", string], interval: 1_000, timeout: 60_000, retries: 1_000 };
 const LABEL = "buslab.store.test";
 
-/** Why there can be no container; false where there can. */
-async function reasonToSkip(): Promise<string | false> {
-  if ((await findProgram("docker")) === undefined) return "there is no command docker; the Debian package is docker.io";
-  const asked = await exec(["docker", "version", "--format", "{{.Server.Version}}"], { okCodes: [0, 1], timeoutMs: 30_000 });
-  return asked.exitCode === 0 ? false : `no Docker engine answers: ${asked.stderr.trim().split("\n").at(-1) ?? ""}`;
-}
-
 let container: StartedPostgreSqlContainer | undefined;
 
 async function openMigrated(): Promise<Store> {
@@ -44,9 +37,9 @@ async function openMigrated(): Promise<Store> {
   return store;
 }
 
-describe("PostgreSQL in a container", { skip: await reasonToSkip() }, () => {
+describe("PostgreSQL in a container", { skip: (await engineTrouble()) ?? false }, () => {
   before(async () => {
-    await removeForgotten();
+    await removeForgotten(LABEL);
     const image = await postgresImage({ progress: silent, logDir: temporaryFolder() });
     const { PostgreSqlContainer } = await import("@testcontainers/postgresql");
     container = await new PostgreSqlContainer(image).withCopyFilesToContainer([POSTGRES_ENTRY]).withLabels({ [LABEL]: String(process.pid) }).withCommand(FAST).withHealthCheck(HEALTH).withStartupTimeout(START_MS).start();
@@ -85,21 +78,4 @@ function atResult(statement: number, act: () => Promise<void>): KyselyPlugin {
       return result;
     },
   };
-}
-
-/** Containers of test processes that were killed. */
-async function removeForgotten(): Promise<void> {
-  const { stdout } = await exec(["docker", "ps", "--all", "--filter", `label=${LABEL}`, "--format", `{{.ID}} {{.Label "${LABEL}"}}`]);
-  for (const line of stdout.trim().split("\n").filter((text) => text !== "")) {
-    const [id = "", owner = ""] = line.split(" ");
-    if (!isAlive(Number(owner))) await exec(["docker", "rm", "--force", id]);
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
 }

@@ -3,11 +3,11 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { digestFile, digestTree } from "../../orchestration/base/digest.ts";
 import { SuiteError } from "../../orchestration/base/errors.ts";
-import { exec } from "../../orchestration/base/exec.ts";
 import { ROOT } from "../../orchestration/base/paths.ts";
 import type { ArchRow } from "../../orchestration/target/arches.ts";
 import { type Artifact, type Build, type BuildContext, obtain } from "../cache.ts";
-import { complaints, crossPrefix, versionOf } from "../tools.ts";
+import { HOST_TOOLCHAIN } from "../toolchain.ts";
+import { complaints, crossPrefix } from "../tools.ts";
 
 export interface AgentArtifact extends Artifact {
   /** Static program for the guest. */
@@ -31,9 +31,10 @@ export async function buildNarrowAgent(arch: ArchRow, ctx: BuildContext): Promis
 }
 
 async function make(cc: string, subject: string, ctx: BuildContext): Promise<AgentArtifact> {
-  const inputs: Record<string, string> = { [HEADER]: await digestFile(join(ROOT, HEADER)) };
+  const toolchain = ctx.toolchain ?? HOST_TOOLCHAIN;
+  const inputs: Record<string, string> = { ...toolchain.inputs, [HEADER]: await digestFile(join(ROOT, HEADER)) };
   for (const [path, digest] of await digestTree(join(ROOT, SOURCE), (path) => NO_INPUT.test(path))) inputs[`${SOURCE}/${path}`] = digest;
-  const tools = { gcc: await versionOf(cc, "gcc") };
+  const tools = { gcc: await toolchain.versionOf(cc, "gcc") };
   const options = { title: `agent ${subject}`, needsBytes: 16 * 1024 * 1024 };
   const artifact = await obtain("agent", { subject, recipe: RECIPE, inputs, tools }, (dir) => compile(cc, dir, ctx), options, ctx);
   return { ...artifact, binary: join(artifact.dir, "agent") };
@@ -45,7 +46,7 @@ async function compile(cc: string, dir: string, ctx: BuildContext): Promise<Buil
   await cp(join(ROOT, SOURCE), join(work, SOURCE), { recursive: true, filter: (path) => !/\.(ts|o|d)$/.test(path) });
   await mkdir(join(work, "fixtures/abi"), { recursive: true });
   await copyFile(join(ROOT, HEADER), join(work, HEADER));
-  const result = await exec(["make", "-C", join(work, SOURCE), `-j${availableParallelism() + 1}`, `CC=${cc}`, `OUT=${join(work, "agent")}`], {
+  const result = await (ctx.toolchain ?? HOST_TOOLCHAIN).run(["make", "-C", join(work, SOURCE), `-j${availableParallelism() + 1}`, `CC=${cc}`, `OUT=${join(work, "agent")}`], {
     okCodes: [0, 1, 2],
     env: { LC_ALL: "C", MAKEFLAGS: "" },
     logFile: join(ctx.logDir, "agent.log"),

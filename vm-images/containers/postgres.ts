@@ -1,12 +1,11 @@
 import { join } from "node:path";
 import { SuiteError } from "../../orchestration/base/errors.ts";
-import { exec } from "../../orchestration/base/exec.ts";
 import { ROOT } from "../../orchestration/base/paths.ts";
 import { nativeArch } from "../../orchestration/target/arches.ts";
 import { type BuildContext, obtain } from "../cache.ts";
 import { readAptSources, sourcesFor } from "../rootfs/apt-sources.ts";
 import { CODENAME, runMmdebstrap } from "../rootfs/mmdebstrap.ts";
-import { requireProgram } from "../tools.ts";
+import { importImage } from "./engine.ts";
 
 const RECIPE = 1;
 const PACKAGES = ["postgresql"];
@@ -29,7 +28,6 @@ export const POSTGRES_ENTRY = { source: join(ROOT, "vm-images/containers/postgre
 export async function postgresImage(ctx: BuildContext): Promise<string> {
   const arch = nativeArch();
   if (arch === undefined) throw new SuiteError("HOST_TOOL_MISSING", `no container image can be made on a ${process.arch} host`);
-  const docker = await requireProgram("docker", "docker.io");
   const wish = { sources: sourcesFor(CODENAME, await readAptSources(), process.env["BUSLAB_DEBIAN_MIRROR"]), packages: PACKAGES };
   const inputs = { packages: PACKAGES.join(" "), "Debian suites": wish.sources.map((source) => source.suite).join(" "), hooks: HOOKS.join("\n") };
   const artifact = await obtain(
@@ -46,7 +44,6 @@ export async function postgresImage(ctx: BuildContext): Promise<string> {
     ctx,
   );
   const name = `buslab/postgres:${artifact.key}`;
-  const known = await exec([docker, "image", "inspect", name], { okCodes: [0, 1] });
-  if (known.exitCode !== 0) await exec([docker, "import", "--change", `ENTRYPOINT ["${POSTGRES_ENTRY.target}"]`, "--change", "EXPOSE 5432", join(artifact.dir, "rootfs.tar"), name], { timeoutMs: 600_000 });
+  await importImage(name, join(artifact.dir, "rootfs.tar"), [`ENTRYPOINT ["${POSTGRES_ENTRY.target}"]`, "EXPOSE 5432"]);
   return name;
 }

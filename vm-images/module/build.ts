@@ -4,14 +4,14 @@ import { availableParallelism } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { digestJson, short } from "../../orchestration/base/digest.ts";
 import { SuiteError } from "../../orchestration/base/errors.ts";
-import { exec } from "../../orchestration/base/exec.ts";
 import { cacheDir, ROOT } from "../../orchestration/base/paths.ts";
 import type { Step } from "../../orchestration/base/progress.ts";
 import type { Target } from "../../orchestration/target/target-id.ts";
 import { type Artifact, type Build, type BuildContext, obtain } from "../cache.ts";
 import type { KernelArtifact } from "../kernel/build.ts";
 import { lockFile } from "../lock.ts";
-import { complaints, crossPrefix, requireProgram, versionOf } from "../tools.ts";
+import { HOST_TOOLCHAIN, type Toolchain } from "../toolchain.ts";
+import { complaints, crossPrefix } from "../tools.ts";
 import { LEFTOVER, readSources } from "./sources.ts";
 import { parseModuleSpec, variantOf } from "./spec.ts";
 import { syncFolder } from "./sync.ts";
@@ -55,11 +55,12 @@ export async function buildModule(target: Target, kernel: KernelArtifact, spec: 
   const { variables } = parsed;
   const { dir, label, inputs: own } = await readSources(parsed);
   const cross = crossPrefix(target.arch);
-  const inputs = { kernel: kernel.manifest.key, ...own };
+  const toolchain = ctx.toolchain ?? HOST_TOOLCHAIN;
+  const inputs = { ...toolchain.inputs, kernel: kernel.manifest.key, ...own };
   const variant = variantOf(parsed);
-  const tools = { gcc: await versionOf(`${cross}gcc`, "gcc"), ld: await versionOf(`${cross}ld`, "binutils") };
+  const tools = { gcc: await toolchain.versionOf(`${cross}gcc`, "gcc"), ld: await toolchain.versionOf(`${cross}ld`, "binutils") };
   const subject = `${target.arch.id}/${target.kernel}/${target.build}/${label}${variant}`;
-  const job: Job = { target, kernel, dir, label, variables, cross, subject, ctx, workKey: short(digestJson({ RECIPE, dir, variables, kernel: kernel.key, tools })) };
+  const job: Job = { target, kernel, dir, label, variables, cross, subject, ctx, toolchain, workKey: short(digestJson({ RECIPE, ...toolchain.inputs, dir, variables, kernel: kernel.key, tools })) };
 
   const options = { title: `module ${label}${variant}`, needsBytes: 64 * 1024 * 1024, keep: 16 };
   const artifact = await obtain("module", { subject, recipe: RECIPE, inputs, tools }, (out, step) => compile(job, out, step), options, ctx);
@@ -92,6 +93,7 @@ interface Job {
   readonly cross: string;
   readonly subject: string;
   readonly ctx: BuildContext;
+  readonly toolchain: Toolchain;
   readonly workKey: string;
 }
 
@@ -112,8 +114,7 @@ async function compile(job: Job, out: string, step: Step): Promise<Build> {
     throw new SuiteError("MODULE_DIR_INVALID", `${job.dir} builds ${built.length === 0 ? "no .ko" : built.join(", ")}; expected exactly one`);
   }
   const name = ko.slice(0, -".ko".length).replaceAll("-", "_");
-  const strip = await requireProgram(`${job.cross}strip`, "binutils");
-  await exec([strip, "--strip-debug", "-o", join(out, `${name}.ko`), join(module, ko)]);
+  await job.toolchain.run([`${job.cross}strip`, "--strip-debug", "-o", join(out, `${name}.ko`), join(module, ko)]);
   await rename(join(module, ko), join(out, `${name}.ko.debug`));
   const outputs = [`${name}.ko`, `${name}.ko.debug`];
   const facts = { name, release: job.kernel.release };
@@ -127,7 +128,7 @@ async function make(job: Job, work: string, module: string, step: Step): Promise
   const maps = [`${work}/=fixtures/`, `${module}/=${job.label}/`].flatMap((map) => [`-fmacro-prefix-map=${map}`, `-fdebug-prefix-map=${map}`, ...(job.variables["GCOV_PROFILE"] === "y" ? [`-fprofile-prefix-map=${map}`] : [])]);
   const variables = Object.entries(job.variables).map(([name, value]) => `${name}=${value}`);
   let done = 0;
-  const result = await exec(
+  const result = await job.toolchain.run(
     ["make", "-C", job.kernel.buildTree, `M=${module}`, `ARCH=${job.target.arch.kernelArch}`, `CROSS_COMPILE=${job.cross}`, ...variables, `-j${availableParallelism() + 1}`, "modules"],
     {
       env: { KCFLAGS: ["-g", ...maps].join(" "), LC_ALL: "C", MAKEFLAGS: "", KBUILD_BUILD_TIMESTAMP: "@0" },

@@ -32,7 +32,7 @@ export interface BringUpOptions {
 }
 
 /** Builds a target's parts. @throws what a build throws, blame and all */
-export async function buildTarget(target: Target, options: Pick<BuildOptions, "kernels" | "moduleDir">, ctx: BringUpContext): Promise<Built> {
+export async function buildTarget(target: Target, options: Pick<BuildOptions, "kernels" | "moduleDir" | "builder">, ctx: BringUpContext): Promise<Built> {
   const started = performance.now();
   const built = (await buildAll({ ...options, targets: [target], dir: ctx.folder.dir, progress: ctx.progress, signal: ctx.signal })).get(target.id);
   ctx.spent.build = Math.round(performance.now() - started);

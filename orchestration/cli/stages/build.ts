@@ -1,14 +1,17 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { Option, type Command } from "commander";
 import {
   buildAgent,
   buildImage,
   buildKernel,
   buildModule,
+  openBuilder,
   parseModuleSpec,
   readBuiltIn,
   type AgentArtifact,
   type Artifact,
+  type BuildContext,
   type ImageArtifact,
   type KernelArtifact,
   type KernelSpec,
@@ -20,6 +23,14 @@ import { ROOT } from "../../base/paths.ts";
 import type { Progress } from "../../base/progress.ts";
 import type { ArchRow } from "../../target/arches.ts";
 import { kernelTarget, type Target, type TargetId } from "../../target/target-id.ts";
+
+const BUILDERS = ["host", "container"] as const;
+export type Builder = (typeof BUILDERS)[number];
+
+/** The option that says where compilers run. */
+export function withBuilder(command: Command): Command {
+  return command.addOption(new Option("--builder <where>", "where compilers run: this host, or a container of Debian packages without network; results are the same").choices(BUILDERS).default("host"));
+}
 
 /** All that one target is made of. */
 export interface Built {
@@ -37,6 +48,8 @@ export interface BuildOptions {
   readonly kernels: ReadonlyMap<TargetId, KernelSpec>;
   /** What `--module` names. */
   readonly moduleDir: string;
+  /** Where compilers run; default: this host. */
+  readonly builder?: Builder;
   /** Logs and copies of the manifests go here. */
   readonly dir: string;
   readonly progress: Progress;
@@ -48,12 +61,24 @@ const TROUBLE_MODULE = join(ROOT, "fixtures/trouble");
 
 /** Builds, or finds in the cache, what each target needs. A target that does not build does not keep the others from it. */
 export async function buildAll(options: BuildOptions): Promise<Map<TargetId, Built | SuiteError>> {
-  await bringPackages([...new Set(options.targets.map((target) => target.arch))], options.progress);
+  const arches = [...new Set(options.targets.map((target) => target.arch))];
+  await bringPackages(arches, options.progress);
+  const logDir = join(options.dir, "build");
+  await mkdir(logDir, { recursive: true });
+  const host = { progress: options.progress, logDir, ...(options.signal === undefined ? {} : { signal: options.signal }) };
+  await using toolchain = options.builder === "container" ? await openBuilder(arches, [...options.kernels.values()].flatMap(foldersOf), host) : null;
+  const ctx = { ...host, ...(toolchain === null ? {} : { toolchain }) };
   const results = new Map<TargetId, Built | SuiteError>();
   for (const target of options.targets) {
-    results.set(target.id, await buildTarget(target, options).catch((error: unknown) => asSuiteError(error)));
+    results.set(target.id, await buildTarget(target, options, ctx).catch((error: unknown) => asSuiteError(error)));
   }
   return results;
+}
+
+/** What of a kernel of the caller's is read where it lies. */
+function foldersOf(spec: KernelSpec): string[] {
+  if (spec.kind === "source") return [spec.dir];
+  return spec.kind === "image" ? [spec.build, spec.modules] : [];
 }
 
 async function bringPackages(arches: readonly ArchRow[], progress: Progress): Promise<void> {
@@ -69,13 +94,10 @@ async function bringPackages(arches: readonly ArchRow[], progress: Progress): Pr
   step.done("installed");
 }
 
-async function buildTarget(target: Target, options: BuildOptions): Promise<Built> {
+async function buildTarget(target: Target, options: BuildOptions, ctx: BuildContext): Promise<Built> {
   const started = performance.now();
   const spec = options.kernels.get(target.id);
   if (spec === undefined) throw new Error(`no kernel is known for ${target.id}`);
-  const logDir = join(options.dir, "build");
-  await mkdir(logDir, { recursive: true });
-  const ctx = { progress: options.progress, logDir, ...(options.signal === undefined ? {} : { signal: options.signal }) };
   const wanted = parseModuleSpec(options.moduleDir);
   const builtIn = wanted.builtIn ? await readBuiltIn(wanted) : undefined;
   // The image needs one core and the network, the kernel every core: side by side they cost little more than the kernel.

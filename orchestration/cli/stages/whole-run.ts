@@ -19,7 +19,7 @@ import type { PooledTemplate } from "../../vm/pool.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { ConsoleProgress } from "../progress.ts";
 import { bringUp, buildTarget, PEERS, type Peers } from "./boot.ts";
-import { REFERENCE_MODULE, type Built } from "./build.ts";
+import { REFERENCE_MODULE, withBuilder, type Builder, type Built } from "./build.ts";
 import { openPool } from "./pool.ts";
 import { withSelection, type SelectionOptions, type Wanted } from "./selection.ts";
 
@@ -35,6 +35,7 @@ export interface Subject extends Pick<RunOptions<PooledTemplate>, "build" | "bri
 
 export interface WholeRunOptions extends SelectionOptions {
   readonly module: string;
+  readonly builder: Builder;
   readonly slots?: string;
   readonly waivers?: string;
   readonly leaks: string;
@@ -45,7 +46,7 @@ export interface WholeRunOptions extends SelectionOptions {
 
 /** Options of every command that runs the suite from plan to verdict. */
 export function withWholeRun(command: Command): Command {
-  return withSelection(command)
+  return withBuilder(withSelection(command))
     .option("--module <dir>", "folder of the bus module, built-in or built-in:DIR to link it into the kernel; make variables may follow, e.g. DIR,NAME=VALUE", REFERENCE_MODULE)
     .addOption(new Option("--peers <bits>", "width of the tests' processes: the kernel's own, or 32-bit programs on a 64-bit kernel").choices(PEERS).default("native"))
     .option("--cpus <number>", "processors of each machine; with one, which is cheapest, threads meet only where the kernel sleeps", "1")
@@ -112,7 +113,7 @@ function targetsInQemu(wanted: Wanted, options: WholeRunOptions, leaks: LeakChoi
     build: async (id, ctx) => {
       const target = wanted.targets.find((candidate) => candidate.id === id);
       if (target === undefined) throw new SuiteError("INTERNAL", `${id} is not among the targets wanted`);
-      builds.set(id, await buildTarget(target, { kernels: wanted.kernels, moduleDir: options.module }, ctx));
+      builds.set(id, await buildTarget(target, { kernels: wanted.kernels, moduleDir: options.module, builder: options.builder }, ctx));
     },
     bringUp: async (id, ctx) => {
       const built = builds.get(id);
