@@ -14,7 +14,7 @@ export interface AgentArtifact extends Artifact {
   readonly binary: string;
 }
 
-const RECIPE = 1;
+const RECIPE = 2;
 const SOURCE = "vm-images/agent";
 const HEADER = "fixtures/abi/kdbus.h";
 /** What a build by hand leaves there (the program and its folder of objects), and this file. */
@@ -40,13 +40,16 @@ async function make(cc: string, subject: string, ctx: BuildContext): Promise<Age
   return { ...artifact, binary: join(artifact.dir, "agent") };
 }
 
-/** Compiles a copy laid out like the repository, so that two architectures and a build by hand never meet in one folder. */
+/**
+ * Compiles a copy laid out like the repository, so that two architectures and a build by hand never meet in one folder. Debug
+ * information names files as the repository does: equal sources give equal programs, wherever the copy lies.
+ */
 async function compile(cc: string, dir: string, ctx: BuildContext): Promise<Build> {
   const work = join(dir, "work");
   await cp(join(ROOT, SOURCE), join(work, SOURCE), { recursive: true, filter: (path) => !/\.(ts|o|d)$/.test(path) });
   await mkdir(join(work, "fixtures/abi"), { recursive: true });
   await copyFile(join(ROOT, HEADER), join(work, HEADER));
-  const result = await (ctx.toolchain ?? HOST_TOOLCHAIN).run(["make", "-C", join(work, SOURCE), `-j${availableParallelism() + 1}`, `CC=${cc}`, `OUT=${join(work, "agent")}`], {
+  const result = await (ctx.toolchain ?? HOST_TOOLCHAIN).run(["make", "-C", join(work, SOURCE), `-j${availableParallelism() + 1}`, `CC=${cc}`, `OUT=${join(work, "agent")}`, `CFLAGS_EXTRA=-ffile-prefix-map=${work}/=`], {
     okCodes: [0, 1, 2],
     env: { LC_ALL: "C", MAKEFLAGS: "" },
     logFile: join(ctx.logDir, "agent.log"),

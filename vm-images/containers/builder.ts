@@ -1,7 +1,9 @@
+import { once } from "node:events";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { StartedTestContainer } from "testcontainers";
 import { SuiteError } from "../../orchestration/base/errors.ts";
-import { exec, type ExecOptions, type ExecResult } from "../../orchestration/base/exec.ts";
+import { exec, killGroup, spawnTied, type ExecOptions, type ExecResult } from "../../orchestration/base/exec.ts";
 import { cacheDir, ROOT } from "../../orchestration/base/paths.ts";
 import { type ArchRow, nativeArch } from "../../orchestration/target/arches.ts";
 import { type BuildContext, obtain } from "../cache.ts";
@@ -30,11 +32,13 @@ export async function openBuilder(arches: readonly ArchRow[], readable: readonly
   await removeForgotten(LABEL);
   const image = await builderImage(arches, ctx);
   const step = ctx.progress.step("container of the compilers");
+  const life = await holdLock();
   try {
-    const container = await start(image.name, readable);
+    const container = await start(image.name, life.file, readable);
     step.done(`${image.name}, no network`);
-    return toolchain(container, image.digest);
+    return toolchain(container, image.digest, life);
   } catch (error) {
+    await life.end();
     const why = error instanceof Error ? error.message : String(error);
     step.fail(why);
     throw new SuiteError("HOST_TOOL_MISSING", `the container of --builder container does not start: ${why}; \`docker run ${image.name} true\` tells more`, { cause: error });
@@ -71,13 +75,32 @@ async function builderImage(arches: readonly ArchRow[], ctx: BuildContext): Prom
   return { name, digest: artifact.manifest.outputs[0]?.digest ?? artifact.manifest.key };
 }
 
-async function start(image: string, readable: readonly string[]): Promise<StartedTestContainer> {
+interface Life {
+  readonly file: string;
+  end(): Promise<void>;
+}
+
+/** Locks a file for as long as this process lives. The container waits for the lock and ends when it gets it: however this process ends, nothing compiles on. */
+async function holdLock(): Promise<Life> {
+  const file = join(cacheDir(), `builder-${process.pid}-${Date.now()}.alive`);
+  const holder = spawnTied(["flock", "--close", file, "sh", "-c", "echo held; cat"], { stdio: ["pipe", "pipe", "inherit"] });
+  const end = async (): Promise<void> => {
+    killGroup(holder);
+    await rm(file, { force: true });
+  };
+  await Promise.race([once(holder.stdout ?? holder, "data"), once(holder, "close")]);
+  if (holder.exitCode === null) return { file, end };
+  await end();
+  throw new SuiteError("COMMAND_FAILED", `flock ${file} ended with exit code ${holder.exitCode}; is the cache writable?`);
+}
+
+async function start(image: string, lock: string, readable: readonly string[]): Promise<StartedTestContainer> {
   // The helper container that tidies up comes from a registry, which a lab may not reach; ours are found by their label instead.
   process.env["TESTCONTAINERS_RYUK_DISABLED"] = "true";
   const { GenericContainer } = await import("testcontainers");
   const mounts = [...new Set([ROOT, ...readable])].filter((path) => !isBelow(path, cacheDir())).map((path) => ({ source: path, target: path, mode: "ro" as const }));
   return new GenericContainer(image)
-    .withCommand(["sleep", "infinity"])
+    .withCommand(["flock", lock, "true"])
     .withUser(`${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`)
     .withNetworkMode("none")
     .withBindMounts([...mounts, { source: cacheDir(), target: cacheDir(), mode: "rw" }])
@@ -89,7 +112,7 @@ function isBelow(path: string, folder: string): boolean {
   return path === folder || path.startsWith(`${folder}/`);
 }
 
-function toolchain(container: StartedTestContainer, digest: string): ContainerToolchain {
+function toolchain(container: StartedTestContainer, digest: string, life: Life): ContainerToolchain {
   const id = container.getId();
   const run = async (argv: readonly [string, ...string[]], options: ExecOptions = {}): Promise<ExecResult> => {
     const { cwd, env = {}, ...rest } = options;
@@ -110,6 +133,9 @@ function toolchain(container: StartedTestContainer, digest: string): ContainerTo
       const answer = await run([program, "--version"], { okCodes: [0, 1] });
       return (answer.stdout === "" ? answer.stderr : answer.stdout).split("\n")[0]?.trim() ?? "";
     },
-    [Symbol.asyncDispose]: async () => void (await container.stop({ timeout: 0 })),
+    [Symbol.asyncDispose]: async () => {
+      await container.stop({ timeout: 0 });
+      await life.end();
+    },
   };
 }
