@@ -10,7 +10,7 @@ export { buildFuzzer, type FuzzerArtifact } from "./fuzzer/build.ts";
 export { buildBench, type BenchArtifact } from "./bench/build.ts";
 export { BENCH_PATH } from "./bench/guest-root.ts";
 export { openBuilder } from "./containers/builder.ts";
-export { buildDebianInitrd } from "./initrd/debian.ts";
+export { buildDebianInitrd, requireDebianInitrd } from "./initrd/debian.ts";
 export { cpio } from "./initrd/cpio.ts";
 export { buildImage, type ImageArtifact } from "./rootfs/build.ts";
 export { manifestSchema, type Manifest } from "./manifest.ts";

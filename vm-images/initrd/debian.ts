@@ -20,17 +20,21 @@ export interface DebianInitrd extends Artifact {
   readonly initrd: string;
 }
 
+/** @throws CONFIG_INVALID where this host does not run the architecture, for the scripts that write the disk are programs of it */
+export function requireDebianInitrd(arch: ArchRow): void {
+  if (isNative(arch)) return;
+  throw new SuiteError("CONFIG_INVALID", `Debian's initial RAM disk for ${arch.id} is written by programs of ${arch.id}, and this host is ${nativeArch()?.id ?? process.arch}; leave out --stock here`);
+}
+
 /**
  * The initial RAM disk that a Debian system has for one of Debian's kernels: the package is installed in a throw-away system
  * and its own scripts write it, with Debian's settings (`MODULES=most`) and the one driver more that our agent answers through.
  * Needs no root.
  * @param release `uname -r` of the kernel; its package is `linux-image-RELEASE`
- * @throws CONFIG_INVALID where this host does not run the architecture, for the scripts are programs of it; HOST_NETWORK; IMAGE_BUILD_FAILED
+ * @throws what {@link requireDebianInitrd} throws; HOST_NETWORK; IMAGE_BUILD_FAILED
  */
 export async function buildDebianInitrd(arch: ArchRow, release: string, ctx: BuildContext): Promise<DebianInitrd> {
-  if (!isNative(arch)) {
-    throw new SuiteError("CONFIG_INVALID", `Debian's initial RAM disk for ${arch.id} is written by programs of ${arch.id}, and this host is ${nativeArch()?.id ?? process.arch}; leave out --stock here`);
-  }
+  requireDebianInitrd(arch);
   const apt = await Apt.of(arch, ctx);
   const inputs: Record<string, string> = { "modules added": ADDED };
   const packages = [`linux-image-${release}`, ...MAKERS];

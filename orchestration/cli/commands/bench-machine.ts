@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError } from "commander";
-import { buildDebianInitrd, buildKernel, parseKernelSpec } from "../../../vm-images/index.ts";
+import { buildDebianInitrd, buildKernel, parseKernelSpec, requireDebianInitrd } from "../../../vm-images/index.ts";
 import { Limits } from "../../base/deadline.ts";
 import { bootFigures, cloneFigures, renderFigures, type BenchDocument } from "../../bench/index.ts";
 import { makeTarget } from "../../target/target-id.ts";
@@ -21,6 +21,7 @@ export const benchMachine = new Command("machine")
     const options = command.optsWithGlobals<{ boots: number; stock?: boolean; json?: boolean }>();
     await onOneTarget(pattern, { module: REFERENCE_MODULE }, async ({ built, template, accel, runId, dir, progress, signal }) => {
       const limits = new Limits(accel.slowdown);
+      if (options.stock === true) requireDebianInitrd(built.target.arch);
       const figures = await cloneFigures(template, { runId, dir, signal });
       if (options.boots > 0) {
         const spec: TemplateSpec = { target: built.target, kernel: built.kernel, image: built.image, module: null, accel, limits };
