@@ -18,7 +18,7 @@ export interface Toolchain {
 /** The compilers of this host. Their versions are part of every key, so it adds nothing to them. */
 export const HOST_TOOLCHAIN: Toolchain = {
   inputs: {},
-  ccacheDir: process.env["CCACHE_DIR"] ?? join(cacheDir(), "ccache"),
+  ccacheDir: process.env["CCACHE_DIR"] ?? join(cacheDir(), "ccache-host"),
   run: exec,
   versionOf,
 };

@@ -36,7 +36,7 @@ export interface GcovNotes {
   readonly guestDir: string;
 }
 
-const RECIPE = 2;
+const RECIPE = 3;
 /** Make variables of a build kind, before those that the caller names. */
 const BUILD_VARIABLES: Readonly<Record<Target["build"], Readonly<Record<string, string>>>> = { plain: {}, debug: {}, cov: { GCOV_PROFILE: "y" } };
 const FORGOTTEN_MS = 24 * 60 * 60 * 1000;
@@ -124,8 +124,14 @@ async function compile(job: Job, out: string, step: Step): Promise<Build> {
 }
 
 async function make(job: Job, work: string, module: string, step: Step): Promise<void> {
-  // Names in messages and debug information are those of the repository, wherever the copy lies. Of maps that fit, gcc takes the last.
-  const maps = [`${work}/=fixtures/`, `${module}/=${job.label}/`].flatMap((map) => [`-fmacro-prefix-map=${map}`, `-fdebug-prefix-map=${map}`, ...(job.variables["GCOV_PROFILE"] === "y" ? [`-fprofile-prefix-map=${map}`] : [])]);
+  // Names in messages and debug information are those of the repository, wherever the copy and the kernel lie. Of maps that fit, gcc takes the last.
+  const profiled = job.variables["GCOV_PROFILE"] === "y";
+  const kernel = `${job.kernel.buildTree}=linux-${job.kernel.release}`;
+  const maps = [kernel, `${work}/=fixtures/`, `${module}/=${job.label}/`].flatMap((map) => [
+    `-fmacro-prefix-map=${map}`,
+    `-fdebug-prefix-map=${map}`,
+    ...(profiled && map !== kernel ? [`-fprofile-prefix-map=${map}`] : []),
+  ]);
   const variables = Object.entries(job.variables).map(([name, value]) => `${name}=${value}`);
   let done = 0;
   const result = await job.toolchain.run(
