@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
+import { ARCHES, isNative } from "../../orchestration/target/arches.ts";
 import { cpio } from "./cpio.ts";
+import { requireDebianInitrd } from "./debian.ts";
 import { loadOrder, moduleName, readModuleTable } from "./module-order.ts";
 
 const TABLE = readModuleTable(
@@ -43,4 +45,12 @@ test("equal files make equal bytes, filled up to four", () => {
 
   assert.deepEqual(cpio(entries), cpio(entries));
   assert.equal(cpio(entries).length % 4, 0);
+});
+
+test("Debian's own disk is made for this host's architecture alone", () => {
+  for (const arch of Object.values(ARCHES)) {
+    const ask = (): void => requireDebianInitrd(arch);
+    if (isNative(arch)) assert.doesNotThrow(ask);
+    else assert.throws(ask, { code: "CONFIG_INVALID", message: new RegExp(`programs of ${arch.id}, .*leave out --stock`) });
+  }
 });
