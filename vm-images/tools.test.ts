@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { exec } from "../orchestration/base/exec.ts";
 import { findProgram, missingPackages } from "./host-packages.ts";
-import { complaints, cpuSecondsOf, metered, requireProgram } from "./tools.ts";
+import { complaints, cpuSecondsOf, metered, requireCommands, requireProgram } from "./tools.ts";
 
 test("complaints are the compiler's lines, not make's passing on of them", () => {
   const output = [
@@ -24,6 +24,17 @@ test("complaints keep make's own reason when no compiler spoke", () => {
 
 test("undefined symbols of a module are complaints", () => {
   assert.deepEqual(complaints('ERROR: modpost: "nothing" [/x/kdbus.ko] undefined!'), ['ERROR: modpost: "nothing" [/x/kdbus.ko] undefined!']);
+});
+
+test("a make that found no program blames the host, not what was to be compiled", () => {
+  const btf = "  BTF [M] /x/kdbus.ko\n/bin/sh: 1: pahole: not found\nmake[2]: *** [scripts/Makefile.modfinal:64: /x/kdbus.ko] Error 127\nmake[2]: *** Deleting file '/x/kdbus.ko'";
+
+  assert.throws(() => requireCommands({ stdout: "", stderr: btf }, "the build of a module"), { code: "HOST_TOOL_MISSING", message: /the build of a module needs the program pahole,/ });
+  assert.throws(() => requireCommands({ stdout: "", stderr: "make[1]: bison: No such file or directory\n" }, "x"), /program bison/);
+  assert.equal(complaints(btf).some((line) => line.includes("Deleting")), false);
+  for (const innocent of ["/x/pool.c:3:9: error: 'not_found' undeclared", "make: *** /nowhere: No such file or directory.  Stop.", "ld: cannot find -lelf: No such file or directory"]) {
+    assert.doesNotThrow(() => requireCommands({ stdout: "", stderr: innocent }, "x"));
+  }
 });
 
 test("a missing program is named with the line that installs it", async () => {

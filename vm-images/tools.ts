@@ -24,10 +24,21 @@ export async function requireProgram(program: string, debianPackage: string): Pr
 
 /** Lines of a compiler's, linker's or make's output that say what is wrong, at most 40. */
 export function complaints(output: string): string[] {
-  const lines = output.split("\n").filter((line) => /(?:^|\s)(?:fatal )?error:|undefined reference|undefined!|\*\*\* |No such file|multiple definition/i.test(line));
+  const lines = output.split("\n").filter((line) => /(?:^|\s)(?:fatal )?error:|undefined reference|undefined!|\*\*\* |No such file|multiple definition/i.test(line) && !/\*\*\* Deleting file/.test(line));
   // make only passes on that something below it failed
   const real = lines.filter((line) => !/\*\*\* (?:Waiting for unfinished jobs|\[.*\] Error \d+)/.test(line));
   return (real.length > 0 ? real : lines).slice(0, 40);
+}
+
+/**
+ * A make that failed because a shell of it found no such program says nothing about what was to be compiled.
+ * @throws HOST_TOOL_MISSING naming the program
+ */
+export function requireCommands(output: { readonly stdout: string; readonly stderr: string }, what: string): void {
+  const said = `${output.stderr}\n${output.stdout}`;
+  const found = /^(?:\/bin\/)?(?:sh|bash|dash): (?:line )?(?:\d+: )?(\S+): (?:command )?not found$/m.exec(said) ?? /^make(?:\[\d+\])?: ([\w.+-]+): No such file or directory$/m.exec(said);
+  const program = found?.[1];
+  if (program !== undefined) throw new SuiteError("HOST_TOOL_MISSING", `${what} needs the program ${program}, which is not installed; install it, or build on a host that has it`);
 }
 
 /** The command in a shell that says at the end what CPU time it and everything it waited for took. */

@@ -11,7 +11,7 @@ import { BUILD_ROWS, type Target } from "../../orchestration/target/target-id.ts
 import { type Artifact, type Build, type BuildContext, manifests, obtain } from "../cache.ts";
 import { plantBuiltIn, type BuiltIn } from "../module/built-in.ts";
 import { HOST_TOOLCHAIN, type Toolchain } from "../toolchain.ts";
-import { complaints, cpuSecondsOf, crossPrefix, metered } from "../tools.ts";
+import { complaints, cpuSecondsOf, crossPrefix, metered, requireCommands } from "../tools.ts";
 import { copyBuildTree } from "./build-tree.ts";
 import { fragmentsOf, readFragments, requireWishes } from "./config.ts";
 import { findSource, type KernelSource } from "./sources.ts";
@@ -199,6 +199,7 @@ async function make(job: Job, place: Place, words: readonly string[], onLine?: (
   const lines = complaints(`${result.stderr}\n${result.stdout}`);
   if (/No space left on device/.test(result.stderr)) throw new SuiteError("HOST_DISK_FULL", `no space left while compiling in ${place.output}`);
   const first = lines[0] ?? `make ended with exit code ${result.exitCode}`;
+  requireCommands(result, `the build of the kernel ${job.subject}`);
   throw new SuiteError("KERNEL_BUILD_FAILED", `the kernel of ${job.subject} does not build: ${first}`, {
     details: lines.length > 0 ? lines.join("\n") : result.stderr.split("\n").slice(-40).join("\n"),
   });
