@@ -16,9 +16,14 @@ export interface Toolchain {
 }
 
 /** The compilers of this host. Their versions are part of every key, so it adds nothing to them. */
-export const HOST_TOOLCHAIN: Toolchain = {
+const HOST_TOOLCHAIN: Toolchain = {
   inputs: {},
   ccacheDir: process.env["CCACHE_DIR"] ?? join(cacheDir(), "ccache-host"),
   run: exec,
   versionOf,
 };
+
+/** Where a build is to compile: on this host unless its context says otherwise. */
+export function toolchainOf(ctx: { readonly toolchain?: Toolchain }): Toolchain {
+  return ctx.toolchain ?? HOST_TOOLCHAIN;
+}

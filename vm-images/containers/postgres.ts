@@ -34,11 +34,11 @@ export async function postgresImage(ctx: BuildContext): Promise<string> {
     "rootfs",
     { subject: `${arch.id}/container-postgresql`, recipe: RECIPE, inputs, tools: {} },
     async (dir, step) => {
-      const cpuSeconds = await runMmdebstrap(arch, wish, join(dir, "rootfs.tar"), ctx, (line) => (line.startsWith("I: ") ? step.update(line.slice(3, 80)) : undefined), [
+      const facts = await runMmdebstrap(arch, wish, join(dir, "rootfs.tar"), ctx, (line) => (line.startsWith("I: ") ? step.update(line.slice(3, 80)) : undefined), [
         "--variant=minbase",
         ...HOOKS,
       ]);
-      return { outputs: ["rootfs.tar"], facts: { cpuSeconds } };
+      return { outputs: ["rootfs.tar"], facts: { ...facts } };
     },
     { title: "container image of PostgreSQL", needsBytes: 1024 * 1024 * 1024, keep: 1 },
     ctx,

@@ -5,7 +5,7 @@ import { exec } from "../../orchestration/base/exec.ts";
 import { ROOT } from "../../orchestration/base/paths.ts";
 import type { ArchRow } from "../../orchestration/target/arches.ts";
 import type { BuildContext } from "../cache.ts";
-import { HOST_TOOLCHAIN } from "../toolchain.ts";
+import { toolchainOf } from "../toolchain.ts";
 import { crossPrefix, requireProgram } from "../tools.ts";
 import { cpio, type CpioEntry } from "./cpio.ts";
 import { loadOrder, moduleName, readModuleTable, type ModuleTable } from "./module-order.ts";
@@ -81,7 +81,7 @@ async function tableOf(job: InitrdJob, work: string, ctx: BuildContext): Promise
 
 async function compileInit(arch: ArchRow, to: string, ctx: BuildContext): Promise<Uint8Array> {
   await mkdir(dirname(to), { recursive: true });
-  await (ctx.toolchain ?? HOST_TOOLCHAIN).run([`${crossPrefix(arch)}gcc`, "-static", "-s", "-Os", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-o", to, join(ROOT, INIT_SOURCE)], {
+  await toolchainOf(ctx).run([`${crossPrefix(arch)}gcc`, "-static", "-s", "-Os", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-o", to, join(ROOT, INIT_SOURCE)], {
     logFile: join(ctx.logDir, "initrd.log"),
   });
   return readFile(to);

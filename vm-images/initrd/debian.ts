@@ -48,13 +48,13 @@ export async function buildDebianInitrd(arch: ArchRow, release: string, ctx: Bui
     const out = join(dir, "system");
     await mkdir(out);
     const said = (line: string): void => step.update(line.slice(0, 80));
-    const cpuSeconds = await runMmdebstrap(arch, { sources, packages }, join(out, "system.tar"), ctx, said, [
+    const facts = await runMmdebstrap(arch, { sources, packages }, join(out, "system.tar"), ctx, said, [
       "--variant=minbase",
       `--essential-hook=mkdir -p "$1/${ADDED_FOLDER}" && echo ${ADDED} >"$1/${ADDED_FOLDER}/buslab"`,
       `--customize-hook=download /boot/initrd.img-${release} ${join(dir, "initrd")}`,
     ]);
     await rm(out, { recursive: true });
-    return { outputs: ["initrd"], facts: { release, cpuSeconds } };
+    return { outputs: ["initrd"], facts: { release, ...facts } };
   };
   const options = { title: `Debian's initial RAM disk for ${release}`, needsBytes: 2000 * MIB };
   const artifact = await obtain("initrd", { subject: `${arch.id}/${release}`, recipe: RECIPE, inputs, tools: {} }, build, options, ctx);

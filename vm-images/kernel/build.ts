@@ -10,7 +10,7 @@ import type { Step } from "../../orchestration/base/progress.ts";
 import { BUILD_ROWS, type Target } from "../../orchestration/target/target-id.ts";
 import { type Artifact, type Build, type BuildContext, manifests, obtain } from "../cache.ts";
 import { plantBuiltIn, type BuiltIn } from "../module/built-in.ts";
-import { HOST_TOOLCHAIN, type Toolchain } from "../toolchain.ts";
+import { type Toolchain, toolchainOf } from "../toolchain.ts";
 import { complaints, cpuSecondsOf, crossPrefix, metered, requireCommands } from "../tools.ts";
 import { copyBuildTree } from "./build-tree.ts";
 import { fragmentsOf, readFragments, requireWishes } from "./config.ts";
@@ -54,7 +54,7 @@ export async function buildKernel(target: Target, spec: KernelSpec, ctx: BuildCo
  */
 async function compiledKernel(target: Target, spec: SourceSpec, ctx: BuildContext, builtIn: BuiltIn | undefined): Promise<KernelArtifact> {
   const cross = crossPrefix(target.arch);
-  const toolchain = ctx.toolchain ?? HOST_TOOLCHAIN;
+  const toolchain = toolchainOf(ctx);
   const source = await findSource(spec, ctx);
   const fragments = [...fragmentsOf(target), ...(spec.config ?? [])];
   const inputs: Record<string, string> = { ...toolchain.inputs, ...source.inputs, ...builtIn?.sources.inputs };

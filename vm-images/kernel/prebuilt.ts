@@ -9,7 +9,7 @@ import { nativeArch } from "../../orchestration/target/arches.ts";
 import type { Target } from "../../orchestration/target/target-id.ts";
 import { type Artifact, type Build, type BuildContext, obtain } from "../cache.ts";
 import { buildInitrd, INIT_SOURCE } from "../initrd/build.ts";
-import { HOST_TOOLCHAIN } from "../toolchain.ts";
+import { toolchainOf } from "../toolchain.ts";
 import { crossPrefix } from "../tools.ts";
 import { Apt, type AptPackage } from "./apt.ts";
 import type { KernelArtifact } from "./build.ts";
@@ -25,7 +25,7 @@ const MIB = 1024 * 1024;
  */
 export async function prebuiltKernel(target: Target, spec: PrebuiltSpec, ctx: BuildContext): Promise<KernelArtifact> {
   const subject = `${target.arch.id}/${target.kernel}`;
-  const toolchain = ctx.toolchain ?? HOST_TOOLCHAIN;
+  const toolchain = toolchainOf(ctx);
   const tools = { gcc: await toolchain.versionOf(`${crossPrefix(target.arch)}gcc`, "gcc") };
   const common = { ...toolchain.inputs, [INIT_SOURCE]: await digestFile(join(ROOT, INIT_SOURCE)) };
   const options = { title: `kernel ${subject}`, needsBytes: 1200 * MIB };

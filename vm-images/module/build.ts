@@ -10,7 +10,7 @@ import type { Target } from "../../orchestration/target/target-id.ts";
 import { type Artifact, type Build, type BuildContext, obtain } from "../cache.ts";
 import type { KernelArtifact } from "../kernel/build.ts";
 import { lockFile } from "../lock.ts";
-import { HOST_TOOLCHAIN, type Toolchain } from "../toolchain.ts";
+import { type Toolchain, toolchainOf } from "../toolchain.ts";
 import { complaints, crossPrefix, requireCommands } from "../tools.ts";
 import { LEFTOVER, readSources } from "./sources.ts";
 import { parseModuleSpec, variantOf } from "./spec.ts";
@@ -57,7 +57,7 @@ export async function buildModule(target: Target, kernel: KernelArtifact, spec: 
   const { variables } = parsed;
   const { dir, label, inputs: own } = await readSources(parsed);
   const cross = crossPrefix(target.arch);
-  const toolchain = ctx.toolchain ?? HOST_TOOLCHAIN;
+  const toolchain = toolchainOf(ctx);
   const inputs = { ...toolchain.inputs, kernel: kernel.manifest.key, ...own };
   const variant = variantOf(parsed);
   const tools = { gcc: await toolchain.versionOf(`${cross}gcc`, "gcc"), ld: await toolchain.versionOf(`${cross}ld`, "binutils") };

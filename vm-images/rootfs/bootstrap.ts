@@ -67,23 +67,14 @@ export function parseList(text: string): string[] {
 }
 
 async function bootstrap(arch: ArchRow, wish: Wish, dir: string, step: Step, ctx: BuildContext): Promise<Build> {
-  const versions: string[] = [];
-  const progress = watcher(step);
-  const watch = (line: string): void => {
-    const version = /^buslab-package (.+)$/.exec(line)?.[1];
-    if (version !== undefined) versions.push(version);
-    progress(line);
-  };
-  const cpuSeconds = await runMmdebstrap(arch, wish, join(dir, "rootfs.tar"), ctx, watch, [
+  const { cpuSeconds, packages } = await runMmdebstrap(arch, wish, join(dir, "rootfs.tar"), ctx, watcher(step), [
     "--variant=essential",
     ...LEFT_OUT.map((path) => `--dpkgopt=path-exclude=${path}`),
-    // What was really installed, for the manifest: read off the output like everything else mmdebstrap says.
-    `--customize-hook=chroot "$1" dpkg-query -W -f 'buslab-package \${Package} \${Version}\\n'`,
   ]);
-  if (versions.length === 0) throw new SuiteError("IMAGE_BUILD_FAILED", `mmdebstrap listed no packages; read ${join(ctx.logDir, "rootfs.log")}`);
+  if (packages.length === 0) throw new SuiteError("IMAGE_BUILD_FAILED", `mmdebstrap listed no packages; read ${join(ctx.logDir, `rootfs-${arch.id}.log`)}`);
   return {
     outputs: ["rootfs.tar"],
-    facts: { suites: wish.sources.map((source) => source.suite), packages: versions.sort(), cpuSeconds, mmdebstrap: await versionOf("mmdebstrap", "mmdebstrap") },
+    facts: { suites: wish.sources.map((source) => source.suite), packages, cpuSeconds, mmdebstrap: await versionOf("mmdebstrap", "mmdebstrap") },
   };
 }
 

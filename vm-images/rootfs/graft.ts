@@ -34,7 +34,7 @@ const EXPECTED_LINES = 160;
 export async function graft(job: Graft, dir: string, step: Step, ctx: BuildContext): Promise<Build> {
   const unpacked = join(dir, "unpacked.tar");
   const versions: string[] = [];
-  const unpack = (sources: Wish["sources"]): Promise<number> => {
+  const unpack = (sources: Wish["sources"]): ReturnType<typeof runMmdebstrap> => {
     versions.length = 0;
     const onLine = (line: string): void => {
       const fetched = /^Get:\d+ \S+ \S+ \S+ (\S+) \S+ (\S+) \[/.exec(line);
@@ -46,7 +46,7 @@ export async function graft(job: Graft, dir: string, step: Step, ctx: BuildConte
     return runMmdebstrap(job.arch, { packages: namesOf(job.base), sources }, unpacked, ctx, onLine, ["--variant=extract"]);
   };
   const broken: string[] = [];
-  const unpackSeconds = await unpack(job.wish.sources).catch((error: unknown) => {
+  const unpacking = await unpack(job.wish.sources).catch((error: unknown) => {
     broken.push(...tornSuites(error));
     const rest = job.wish.sources.filter((source) => !broken.includes(source.suite));
     if (broken.length === 0 || rest.length === 0) throw error;
@@ -89,7 +89,7 @@ export async function graft(job: Graft, dir: string, step: Step, ctx: BuildConte
       packages: versions.sort(),
       versionsUnlikeNative: unlike(versions, job.base.manifest.facts["packages"]),
       graftedOn: job.base.manifest.key,
-      cpuSeconds: Math.round((unpackSeconds + cpuSecondsOf(grafted)) * 10) / 10,
+      cpuSeconds: Math.round((unpacking.cpuSeconds + cpuSecondsOf(grafted)) * 10) / 10,
       mmdebstrap: await versionOf("mmdebstrap", "mmdebstrap"),
     },
   };

@@ -11,12 +11,22 @@ import { requireNamespaces } from "./namespace.ts";
 /** Release of every image. */
 export const CODENAME = "bookworm";
 
+/** What mmdebstrap did. */
+export interface Installed {
+  readonly cpuSeconds: number;
+  /** `NAME VERSION` of each package that was set up, sorted; none where packages are only unpacked. */
+  readonly packages: string[];
+}
+
+const UNPACK_ONLY = "--variant=extract";
+/** What was really installed, read off the output like everything else mmdebstrap says. */
+const LIST_PACKAGES = `--customize-hook=chroot "$1" dpkg-query -W -f 'buslab-package \${Package} \${Version}\\n'`;
+
 /**
  * Runs mmdebstrap for the wish, as root or in a user namespace, into the archive `tar`.
- * @returns CPU seconds
  * @throws HOST_NETWORK when the mirror does not answer; IMAGE_BUILD_FAILED; HOST_TOOL_MISSING
  */
-export async function runMmdebstrap(arch: ArchRow, wish: Wish, tar: string, ctx: BuildContext, onLine: (line: string) => void, options: readonly string[]): Promise<number> {
+export async function runMmdebstrap(arch: ArchRow, wish: Wish, tar: string, ctx: BuildContext, onLine: (line: string) => void, options: readonly string[]): Promise<Installed> {
   const mmdebstrap = await requireProgram("mmdebstrap", "mmdebstrap");
   const root = process.getuid?.() === 0;
   if (!root) await requireNamespaces();
@@ -30,20 +40,26 @@ export async function runMmdebstrap(arch: ArchRow, wish: Wish, tar: string, ctx:
     "--aptopt=Acquire::Retries 3",
     ...(await proxyOptions()),
     ...options,
+    ...(options.includes(UNPACK_ONLY) ? [] : [LIST_PACKAGES]),
     CODENAME,
     tar,
     ...wish.sources.map(aptLineOf),
   ];
+  const packages: string[] = [];
   try {
     const result = await exec(metered(argv), {
       logFile: join(ctx.logDir, `rootfs-${arch.id}.log`),
       code: "IMAGE_BUILD_FAILED",
       timeoutMs: 3_600_000,
-      onLine,
+      onLine: (line) => {
+        const listed = /^buslab-package (.+)$/.exec(line)?.[1];
+        if (listed === undefined) onLine(line);
+        else packages.push(listed);
+      },
       env: { LC_ALL: "C.UTF-8", DEBIAN_FRONTEND: "noninteractive" },
       ...(ctx.signal === undefined ? {} : { signal: ctx.signal }),
     });
-    return cpuSecondsOf(result);
+    return { cpuSeconds: cpuSecondsOf(result), packages: packages.sort() };
   } catch (error) {
     throw blameNetwork(error);
   }
