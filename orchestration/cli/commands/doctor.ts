@@ -4,6 +4,7 @@ import { availableParallelism, totalmem } from "node:os";
 import { dirname } from "node:path";
 import { Command } from "commander";
 import { DEFAULT_TARGET, TARGET_SPACE } from "../../../buslab.config.ts";
+import { engineTrouble } from "../../../vm-images/containers/engine.ts";
 import { installPackages, missingPackages } from "../../../vm-images/host-packages.ts";
 import { EXIT } from "../../base/exit-codes.ts";
 import { cacheDir, homeDir } from "../../base/paths.ts";
@@ -44,11 +45,13 @@ export const doctor = new Command("doctor")
     const arch = selectTargets(DEFAULT_TARGET, TARGET_SPACE)[0]?.arch;
     const qemuThere = !missing.some((row) => row.name === arch?.qemu.package);
     const accel = arch !== undefined && qemuThere ? await findAccel(arch, { progress }) : undefined;
+    const noEngine = await engineTrouble();
     progress.close();
     const document = {
       schema: "buslab.doctor/1",
       accel: accel === undefined ? { kind: "none", why: "QEMU is not installed, so no guest could be tried", probeMs: 0 } : { kind: accel.kind, why: accel.why, probeMs: accel.probeMs, slowdown: accel.slowdown },
       host: { cores: availableParallelism(), memoryGib: Number(gib(totalmem())), node: process.version, qemu: accel?.qemuVersion ?? null },
+      containers: { usable: noEngine === undefined, why: noEngine ?? "a Docker engine answers" },
       missing,
     };
     if (options.json === true) printJson(document);
@@ -56,6 +59,7 @@ export const doctor = new Command("doctor")
       print(`accelerator: ${document.accel.kind}, because ${document.accel.why}`);
       if (accel !== undefined) print(`             time limits are multiplied by ${accel.slowdown}; probe ${accel.probeMs === 0 ? "answered from the cache" : `took ${accel.probeMs} ms`}`);
       print(`host: ${document.host.cores} cores, ${document.host.memoryGib} GiB memory, Node ${document.host.node}, ${document.host.qemu ?? "no QEMU"}`);
+      print(`containers: ${document.containers.why}${noEngine === undefined ? "" : "; only --builder container needs one"}`);
       if (missing.length === 0) print("nothing is missing");
       for (const row of missing) print(`missing: ${row.name}\n   next: ${row.fix}`);
     }
