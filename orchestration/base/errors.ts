@@ -14,7 +14,7 @@ export const ERROR_TABLE = {
   TARGET_UNKNOWN: { blame: "caller", hint: "Run `./buslab targets` and choose one of the ids it prints." },
   REQUIREMENT_UNKNOWN: { blame: "caller", hint: "Run `./buslab requirements` and choose one of the ids it prints." },
   SELECTION_EMPTY: { blame: "caller", hint: "Loosen --grep, --area or --shard until at least one test is selected." },
-  KERNEL_SPEC_INVALID: { blame: "caller", hint: "Give --kernel a key of buslab.config.ts or the path of a Linux source tree." },
+  KERNEL_SPEC_INVALID: { blame: "caller", hint: "Give --kernel a key of buslab.config.ts or one of the forms of docs/kernels.md, and --config lines that the kernel has." },
   MODULE_DIR_INVALID: { blame: "caller", hint: "Give --module a folder with a Kbuild file that builds a .ko." },
   CONFIG_INVALID: { blame: "caller", hint: "Correct the named option and run the command again." },
   FILE_INVALID: { blame: "caller", hint: "Correct the named file, or make it again with the stage that writes it." },

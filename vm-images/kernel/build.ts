@@ -50,20 +50,21 @@ export async function buildKernel(target: Target, spec: KernelSpec, ctx: BuildCo
 /**
  * Builds the kernel of a target from source, our fragments and the caller's, or finds it in the cache.
  * @param builtIn module to be linked in, from a copy of the source tree
- * @throws KERNEL_BUILD_FAILED with the compiler's lines, or the configuration lines that did not stick, in the details
+ * @throws KERNEL_BUILD_FAILED with the compiler's lines, or the configuration lines that did not stick, in the details; what {@link requireWishes} throws
  */
 async function compiledKernel(target: Target, spec: SourceSpec, ctx: BuildContext, builtIn: BuiltIn | undefined): Promise<KernelArtifact> {
   const cross = crossPrefix(target.arch);
   const toolchain = toolchainOf(ctx);
   const source = await findSource(spec, ctx);
-  const fragments = [...fragmentsOf(target), ...(spec.config ?? [])];
+  const ownFragments = spec.config ?? [];
+  const fragments = [...fragmentsOf(target), ...ownFragments];
   const inputs: Record<string, string> = { ...toolchain.inputs, ...source.inputs, ...builtIn?.sources.inputs };
   for (const path of fragments) inputs[path] = await digestFile(resolve(ROOT, path));
   const tools = { gcc: await toolchain.versionOf(`${cross}gcc`, "gcc"), ld: await toolchain.versionOf(`${cross}ld`, "binutils") };
   await toolchain.versionOf("ccache", "ccache");
 
   const subject = [target.arch.id, target.kernel, BUILD_ROWS[target.build].kernel, ...(builtIn === undefined ? [] : [builtIn.title])].join("/");
-  const job: Job = { target, source, fragments, cross, subject, ctx, toolchain, ...(builtIn === undefined ? {} : { builtIn }) };
+  const job: Job = { target, source, fragments, ownFragments, cross, subject, ctx, toolchain, ...(builtIn === undefined ? {} : { builtIn }) };
   const options = { title: `kernel ${subject}`, needsBytes: 1200 * MIB };
   const artifact = await obtain("kernel", { subject, recipe: RECIPE, inputs, tools }, (dir, step) => compile(job, dir, step), options, ctx);
   return {
@@ -79,6 +80,8 @@ interface Job {
   readonly target: Target;
   readonly source: KernelSource;
   readonly fragments: readonly string[];
+  /** Those of them that the caller gave. */
+  readonly ownFragments: readonly string[];
   readonly cross: string;
   readonly subject: string;
   readonly ctx: BuildContext;
@@ -121,7 +124,7 @@ async function compileTree(job: Job, place: Place, dir: string, step: Step): Pro
   const wishes = join(output, "wishes.config");
   await writeFile(wishes, `${await readFragments(job.fragments)}\n${builtIn === undefined ? "" : `${builtIn.symbol}=y\n`}`);
   await make(job, place, ["-s", `KCONFIG_ALLCONFIG=${wishes}`, "allnoconfig"]);
-  const dropped = requireWishes(await readFile(wishes, "utf8"), await readFile(join(output, ".config"), "utf8"));
+  const dropped = requireWishes(await readFile(wishes, "utf8"), await readFile(join(output, ".config"), "utf8"), job.ownFragments);
 
   // 2. compile, counting make's lines
   const { steps, cpuSeconds } = await compileCounting(job, place, step);

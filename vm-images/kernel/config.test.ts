@@ -27,6 +27,15 @@ test("a lost wish is an error that names it, unless its absence is known", () =>
   assert.deepEqual(requireWishes("CONFIG_DMIID=y\n", ""), ["CONFIG_DMIID: arm64 without EFI has no DMI"]);
 });
 
+test("a lost wish beside fragments of the caller's is the caller's to mend, and accuses no kernel", () => {
+  assert.throws(() => requireWishes("CONFIG_NOSUCH=y\n", "", ["/x/own.config"]), {
+    code: "KERNEL_SPEC_INVALID",
+    message: /^with --config \/x\/own\.config .*CONFIG_NOSUCH; such an option does not exist, or/,
+    details: "CONFIG_NOSUCH: wanted y, got absent",
+  });
+  assert.deepEqual(requireWishes("CONFIG_DMIID=y\n", "", ["/x/own.config"]), ["CONFIG_DMIID: arm64 without EFI has no DMI"]);
+});
+
 test("the debug build adds its fragment behind the plain ones", async () => {
   const plain = fragmentsOf(makeTarget("x86_64", "debian-6.1", "none", "plain"));
   const debug = fragmentsOf(makeTarget("x86_64", "debian-6.1", "none", "debug"));

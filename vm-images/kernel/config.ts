@@ -58,17 +58,19 @@ export function droppedWishes(fragments: string, resolved: string): Dropped[] {
 
 /**
  * Compares the wishes with what Kconfig made of them.
+ * @param own the caller's fragments among them. With such, nobody can tell whether the kernel lacks a line or a fragment took it
+ *   away or made it up, so the kernel is not accused.
  * @returns the lines that are known to vanish, for the manifest
- * @throws KERNEL_BUILD_FAILED naming each other line that did not stick: a kernel without what was asked for would judge the wrong thing
+ * @throws KERNEL_BUILD_FAILED, or KERNEL_SPEC_INVALID with fragments of the caller's, naming each other line that did not stick: a
+ *   kernel without what was asked for would judge the wrong thing
  */
-export function requireWishes(fragments: string, resolved: string): string[] {
+export function requireWishes(fragments: string, resolved: string, own: readonly string[] = []): string[] {
   const dropped = droppedWishes(fragments, resolved);
   const unknown = dropped.filter((entry) => !Object.hasOwn(MAY_VANISH, entry.symbol));
-  if (unknown.length > 0) {
-    const names = unknown.map((entry) => entry.symbol).join(", ");
-    throw new SuiteError("KERNEL_BUILD_FAILED", `this kernel does not take ${unknown.length} line(s) of our configuration: ${names.slice(0, 400)}`, {
-      details: unknown.map((entry) => `${entry.symbol}: wanted ${entry.wanted}, got ${entry.got}`).join("\n"),
-    });
-  }
-  return dropped.map((entry) => `${entry.symbol}: ${MAY_VANISH[entry.symbol] ?? ""}`);
+  if (unknown.length === 0) return dropped.map((entry) => `${entry.symbol}: ${MAY_VANISH[entry.symbol] ?? ""}`);
+  const names = unknown.map((entry) => entry.symbol).join(", ").slice(0, 400);
+  const details = unknown.map((entry) => `${entry.symbol}: wanted ${entry.wanted}, got ${entry.got}`).join("\n");
+  if (own.length === 0) throw new SuiteError("KERNEL_BUILD_FAILED", `this kernel does not take ${unknown.length} line(s) of our configuration: ${names}`, { details });
+  const message = `with --config ${own.join(", ")} this kernel does not take ${unknown.length} line(s) of the configuration: ${names}; such an option does not exist, or one that it depends on is off`;
+  throw new SuiteError("KERNEL_SPEC_INVALID", message, { details });
 }

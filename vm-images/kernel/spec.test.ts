@@ -85,4 +85,6 @@ test("further fragments make another kernel, and only of what is compiled here",
   assert.deepEqual(kernel.spec, { kind: "debian", version: "6.1", config: [fragment] });
   assert.throws(() => parseKernelSpec("deb:linux-image-amd64", [fragment]), { message: /a prebuilt kernel takes no configuration/ });
   assert.throws(() => parseKernelSpec("debian-6.1", [`${fragment}.no`]), { message: /own\.config\.no is no file; expected a fragment/ });
+  await writeFile(fragment, "# a comment\n\n# CONFIG_SMP is not set\nKSM=y\n");
+  assert.throws(() => parseKernelSpec("debian-6.1", [fragment]), { code: "KERNEL_SPEC_INVALID", message: /own\.config, line 4: "KSM=y" sets nothing; expected a line like CONFIG_X=y/ });
 });

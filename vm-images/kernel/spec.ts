@@ -125,7 +125,10 @@ function needs(text: string, path: string, kind: "file" | "folder", what: string
 function fragmentDigest(path: string, shown: string): string {
   const info = statSync(path, { throwIfNoEntry: false });
   if (info?.isFile() !== true) throw new SuiteError("KERNEL_SPEC_INVALID", `--config ${shown} is no file; expected a fragment of lines like CONFIG_X=y or # CONFIG_X is not set`);
-  return digestOf(readFileSync(path));
+  const text = readFileSync(path, "utf8");
+  const wrong = text.split("\n").findIndex((line) => !/^\s*(#.*|CONFIG_\w+=.*)?$/.test(line));
+  if (wrong >= 0) throw new SuiteError("KERNEL_SPEC_INVALID", `--config ${shown}, line ${wrong + 1}: "${(text.split("\n")[wrong] ?? "").slice(0, 80)}" sets nothing; expected a line like CONFIG_X=y or # CONFIG_X is not set`);
+  return digestOf(text);
 }
 
 function cleaned(name: string): string {
